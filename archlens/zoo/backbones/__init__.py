@@ -1,0 +1,1 @@
+"""Trunks: feature extractors without a classifier."""

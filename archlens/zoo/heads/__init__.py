@@ -1,0 +1,1 @@
+"""Context modules that more than one network shares."""
