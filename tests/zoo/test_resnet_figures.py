@@ -1,4 +1,4 @@
-"""Parameters and MACs of the ResNet and Xception networks, against published and independently counted figures.
+"""Parameters and MACs of the ResNet and Xception networks against published and independent figures.
 
 Parameters are weights, biases, and batch norm's scale and shift. MACs are those of convolutions, batch 1;
 figures in GMAC are given to three decimals and compared so.
@@ -189,12 +189,8 @@ PARTS: list[tuple[str, Build, tuple[int, int], dict[str, tuple[int | None, float
 ]
 
 
-@pytest.mark.parametrize(
-    ("build", "size", "parts"), [pytest.param(*row[1:], id=row[0]) for row in PARTS]
-)
-def test_parts(
-    build: Build, size: tuple[int, int], parts: dict[str, tuple[int | None, float]]
-) -> None:
+@pytest.mark.parametrize(("build", "size", "parts"), [pytest.param(*row[1:], id=row[0]) for row in PARTS])
+def test_parts(build: Build, size: tuple[int, int], parts: dict[str, tuple[int | None, float]]) -> None:
     network = on_meta(build)
     macs = macs_by_layer(network, size)
     for part, (params, gmacs) in parts.items():
@@ -217,9 +213,7 @@ TRUNKS: list[tuple[str, Build, int, float]] = [  # at 224 px; GMAC
 ]
 
 
-@pytest.mark.parametrize(
-    ("build", "params", "gmacs"), [pytest.param(*row[1:], id=row[0]) for row in TRUNKS]
-)
+@pytest.mark.parametrize(("build", "params", "gmacs"), [pytest.param(*row[1:], id=row[0]) for row in TRUNKS])
 def test_trunks(build: Build, params: int, gmacs: float) -> None:
     trunk = on_meta(build)
     assert parameters(trunk) == params

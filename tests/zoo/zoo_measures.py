@@ -1,4 +1,4 @@
-"""A counter of parameters and MACs that shares nothing with archlens: hooks on modules, shapes, arithmetic."""
+"""A counter of parameters and MACs that shares nothing with archlens: hooks on modules, and shapes."""
 
 from __future__ import annotations
 
