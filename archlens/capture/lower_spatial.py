@@ -1,0 +1,256 @@
+"""Lowering rules: convolutions, pooling, interpolation, padding."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Literal, cast
+
+from archlens.capture.call import Call, Lowered, Rule, numel, pair
+from archlens.graph import (
+    AdaptivePool,
+    Along,
+    Full,
+    Geometry,
+    Grouped,
+    Pad,
+    Reshape,
+    Resize,
+    Step,
+    TransposedWindow,
+    Window,
+)
+
+
+def convolution(call: Call) -> Lowered | None:
+    """aten::convolution: plain, grouped and transposed, in 1, 2 or 3 dimensions. (N, C, *spatial)"""
+    x, weight = call.tensor(0), call.tensor(1)
+    if call.node_of(weight) is not None:
+        return None  # weights that depend on the input: a dynamic filter
+    n = weight.ndim - 2
+    stride, padding, dilation = (pair(call.args[i], n) for i in (3, 4, 5))
+    transposed, groups = bool(call.args[6]), int(call.args[8])
+    kernel = tuple(weight.shape[2:])
+    out = call.shape
+    channels: Geometry = Full() if groups == 1 else Grouped(groups)
+    kind = TransposedWindow if transposed else Window
+    steps: list[Step] = []
+    if not (groups == x.shape[1] == out[1]):  # depthwise: every channel reads itself
+        steps.append(Along(1, channels, out[1]))
+    for a in range(n):
+        geometry = kind(kernel[a], stride[a], padding[a], dilation[a])
+        steps.append(Along(2 + a, geometry, out[2 + a]))
+    # Transposed convolutions are counted by input positions: each is multiplied into k taps.
+    places = numel(x.shape[2:]) if transposed else numel(out[2:])
+    macs = places * weight.shape[0] * weight.shape[1] * numel(kernel) * out[0]
+    attrs = {
+        "weight": list(weight.shape),
+        "groups": groups,
+        "bias": call.args[2] is not None,
+        "transposed": transposed,
+        "frozen": not weight.requires_grad,
+    }
+    op = f"conv_transpose{n}d" if transposed else f"conv{n}d"
+    return Lowered(op, call.edge(x, *steps), macs=macs, attrs=attrs)
+
+
+def _pool(call: Call, op: str, n: int, dilated: bool) -> Lowered:
+    x = call.tensor(0)
+    first = x.ndim - n
+    kernel = pair(call.args[1], n)
+    stride = pair(call.args[2], n, kernel)
+    padding = pair(call.args[3], n, (0,))
+    dilation = pair(call.args[4], n, (1,)) if dilated else (1,) * n
+    out = call.shape
+    steps = [
+        Along(first + a, Window(kernel[a], stride[a], padding[a], dilation[a]), out[first + a])
+        for a in range(n)
+    ]
+    attrs: dict[str, object] = {"kernel": list(kernel)}
+    if not dilated:
+        attrs["count_include_pad"] = bool(call.args[5])
+        attrs["divisor"] = call.args[6] if len(call.args) > 6 else None
+    return Lowered(op, call.edge(x, *steps), elementwise=numel(out) * numel(kernel), attrs=attrs)
+
+
+def max_pool2d(call: Call) -> Lowered:
+    """aten::max_pool2d_with_indices; only the values are a node."""
+    return _pool(call, "max_pool2d", 2, dilated=True)
+
+
+def max_pool3d(call: Call) -> Lowered:
+    """aten::max_pool3d_with_indices."""
+    return _pool(call, "max_pool3d", 3, dilated=True)
+
+
+def avg_pool1d(call: Call) -> Lowered:
+    """aten::avg_pool1d."""
+    return _pool(call, "avg_pool1d", 1, dilated=False)
+
+
+def avg_pool2d(call: Call) -> Lowered:
+    """aten::avg_pool2d."""
+    return _pool(call, "avg_pool2d", 2, dilated=False)
+
+
+def avg_pool3d(call: Call) -> Lowered:
+    """aten::avg_pool3d; local response normalisation runs it over channels."""
+    return _pool(call, "avg_pool3d", 3, dilated=False)
+
+
+def _adaptive(op: str) -> Rule:
+    def rule(call: Call) -> Lowered:
+        x, size = call.tensor(0), pair(call.args[1], 1)
+        first = x.ndim - len(size)
+        steps, taps = [], 1
+        for a, m in enumerate(size):
+            n = x.shape[first + a]
+            steps.append(Along(first + a, Full() if m == 1 else AdaptivePool(), m))
+            taps *= sum(ceil((o + 1) * n / m) - (o * n) // m for o in range(m))
+        work = taps * numel(x.shape[:first])
+        return Lowered(op, call.edge(x, *steps), elementwise=work)
+
+    return rule
+
+
+def _resize(mode: Literal["nearest", "nearest-exact", "linear", "cubic"], n: int) -> Rule:
+    taps = {"nearest": 1, "nearest-exact": 1, "linear": 2, "cubic": 4}[mode]
+
+    def rule(call: Call) -> Lowered:
+        x = call.tensor(0)
+        align = bool(call.args[2]) if mode in ("linear", "cubic") else False
+        scales = _scales(call, n, 3 if mode in ("linear", "cubic") else 2)
+        out = call.shape
+        steps = [Along(2 + a, Resize(mode, align, scales[a]), out[2 + a]) for a in range(n)]
+        attrs = {"mode": mode, "align_corners": align}
+        return Lowered("interpolate", call.edge(x, *steps), elementwise=numel(out) * taps**n, attrs=attrs)
+
+    return rule
+
+
+def _scales(call: Call, n: int, start: int) -> list[float | None]:
+    """The scale factors given: one argument an axis, or one list (the `.vec` overloads)."""
+    rest = call.args[start:]
+    if len(rest) == 1 and isinstance(rest[0], (list, tuple)):
+        return [cast("float | None", s) for s in rest[0]]
+    given: list[float | None] = [None if s is None else float(s) for s in rest[:n]]
+    return given + [None] * (n - len(given))
+
+
+def constant_pad(call: Call) -> Lowered:
+    """aten::constant_pad_nd; negative amounts crop."""
+    x, amounts = call.tensor(0), list(call.args[1])
+    steps = []
+    for k in range(len(amounts) // 2):
+        dim = x.ndim - 1 - k
+        if call.shape[dim] != x.shape[dim] or amounts[2 * k]:
+            steps.append(Along(dim, Pad(amounts[2 * k]), call.shape[dim]))
+    op = "crop" if all(a <= 0 for a in amounts) else "pad"
+    return Lowered(op, call.edge(x, *steps), attrs={"mode": "constant"})
+
+
+def _pad(mode: Literal["reflect", "replicate"]) -> Rule:
+    def rule(call: Call) -> Lowered:
+        x, amounts = call.tensor(0), list(call.args[1])
+        steps = []
+        for k in range(len(amounts) // 2):
+            dim = x.ndim - 1 - k
+            steps.append(Along(dim, Pad(amounts[2 * k], mode), call.shape[dim]))
+        return Lowered("pad", call.edge(x, *steps), attrs={"mode": mode})
+
+    return rule
+
+
+def pixel_shuffle(call: Call) -> Lowered:
+    """aten::pixel_shuffle: (N, C r^2, H, W) -> (N, C, H r, W r); each cell becomes r x r pixels."""
+    r, out = int(call.args[1]), call.shape
+    return Lowered(
+        "pixel_shuffle",
+        call.edge(
+            call.tensor(0),
+            Along(1, Grouped(out[1]), out[1]),
+            Along(2, TransposedWindow(r, r), out[2]),
+            Along(3, TransposedWindow(r, r), out[3]),
+        ),
+    )
+
+
+def pixel_unshuffle(call: Call) -> Lowered:
+    """aten::pixel_unshuffle: (N, C, H r, W r) -> (N, C r^2, H, W); each r x r block becomes a cell."""
+    x, r, out = call.tensor(0), int(call.args[1]), call.shape
+    return Lowered(
+        "pixel_unshuffle",
+        call.edge(
+            x,
+            Along(2, Window(r, r), out[2]),
+            Along(3, Window(r, r), out[3]),
+            Along(1, Grouped(x.shape[1]), out[1]),
+        ),
+    )
+
+
+def im2col(call: Call) -> Lowered:
+    """aten::im2col (unfold): (N, C, H, W) -> (N, C k^2, L), a column for each window."""
+    x = call.tensor(0)
+    kernel, dilation, padding, stride = (pair(call.args[i], 2) for i in (1, 2, 3, 4))
+    cells = [
+        (x.shape[2 + a] + 2 * padding[a] - dilation[a] * (kernel[a] - 1) - 1) // stride[a] + 1
+        for a in range(2)
+    ]
+    steps: list[Step] = [
+        Along(2 + a, Window(kernel[a], stride[a], padding[a], dilation[a]), cells[a]) for a in range(2)
+    ]
+    steps.append(Reshape((x.shape[0], x.shape[1], cells[0] * cells[1])))
+    steps.append(Along(1, Grouped(x.shape[1]), call.shape[1]))
+    return Lowered("unfold", call.edge(x, *steps))
+
+
+def col2im(call: Call) -> Lowered:
+    """aten::col2im (fold): (N, C k^2, L) -> (N, C, H, W), overlapping windows summed."""
+    x, size = call.tensor(0), pair(call.args[1], 2)
+    kernel, dilation, padding, stride = (pair(call.args[i], 2) for i in (2, 3, 4, 5))
+    cells = [
+        (size[a] + 2 * padding[a] - dilation[a] * (kernel[a] - 1) - 1) // stride[a] + 1 for a in range(2)
+    ]
+    channels = call.shape[1]
+    steps: list[Step] = [Reshape((x.shape[0], x.shape[1], *cells)), Along(1, Grouped(channels), channels)]
+    steps += [
+        Along(2 + a, TransposedWindow(kernel[a], stride[a], padding[a], dilation[a]), size[a])
+        for a in range(2)
+    ]
+    return Lowered("fold", call.edge(x, *steps), elementwise=numel(x.shape))
+
+
+RULES: dict[str, Rule] = {
+    "convolution": convolution,
+    "max_pool2d_with_indices": max_pool2d,
+    "max_pool3d_with_indices": max_pool3d,
+    "avg_pool1d": avg_pool1d,
+    "avg_pool2d": avg_pool2d,
+    "avg_pool3d": avg_pool3d,
+    "_adaptive_avg_pool2d": _adaptive("adaptive_avg_pool2d"),
+    "_adaptive_avg_pool3d": _adaptive("adaptive_avg_pool3d"),
+    "adaptive_avg_pool1d": _adaptive("adaptive_avg_pool1d"),
+    "adaptive_max_pool2d": _adaptive("adaptive_max_pool2d"),
+    "adaptive_max_pool3d": _adaptive("adaptive_max_pool3d"),
+    "upsample_nearest1d": _resize("nearest", 1),
+    "upsample_nearest2d": _resize("nearest", 2),
+    "upsample_nearest3d": _resize("nearest", 3),
+    "_upsample_nearest_exact1d": _resize("nearest-exact", 1),
+    "_upsample_nearest_exact2d": _resize("nearest-exact", 2),
+    "_upsample_nearest_exact3d": _resize("nearest-exact", 3),
+    "upsample_linear1d": _resize("linear", 1),
+    "upsample_bilinear2d": _resize("linear", 2),
+    "upsample_trilinear3d": _resize("linear", 3),
+    "upsample_bicubic2d": _resize("cubic", 2),
+    "constant_pad_nd": constant_pad,
+    "reflection_pad1d": _pad("reflect"),
+    "reflection_pad2d": _pad("reflect"),
+    "reflection_pad3d": _pad("reflect"),
+    "replication_pad1d": _pad("replicate"),
+    "replication_pad2d": _pad("replicate"),
+    "replication_pad3d": _pad("replicate"),
+    "pixel_shuffle": pixel_shuffle,
+    "pixel_unshuffle": pixel_unshuffle,
+    "im2col": im2col,
+    "col2im": col2im,
+}

@@ -1,0 +1,183 @@
+"""Which node a tensor is, through views and in-place writes.
+
+A view shares its base's storage, and a write through any of them changes all. So a tensor is known by its
+storage, the steps that lead from the storage's base tensor to it, and the version of the storage that it
+was last seen at. When the storage has been written since, the tensor is read anew through its steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+
+from archlens.graph import Along, Edge, Permute, Reshape, Roll, Slice, Step, TransposedWindow
+
+
+class MakeNode(Protocol):
+    """Adds a node that no call made and answers its id."""
+
+    def __call__(
+        self,
+        op: str,
+        shape: tuple[int, ...],
+        edges: tuple[Edge, ...],
+        unknown: str | None = None,
+        bound: str | None = None,
+    ) -> int: ...
+
+
+Region = tuple[tuple[int, int], ...]
+
+
+@dataclass
+class Buffer:
+    """One storage: the node that its base tensor is now, and how often it was written."""
+
+    shape: tuple[int, ...]
+    node: int | None
+    version: int = 0
+    written: list[Region | None] = field(default_factory=list)
+
+
+@dataclass
+class Value:
+    """What is known of one tensor object."""
+
+    buffer: Buffer
+    steps: tuple[Step, ...] | None
+    node: int | None
+    version: int
+
+
+class Tensors:
+    """The tensors seen so far. They are kept alive, so their identities stay theirs."""
+
+    def __init__(self, make_node: MakeNode) -> None:
+        self._make_node = make_node
+        self._values: dict[int, Value] = {}
+        self._alive: list[torch.Tensor] = []
+        self._order: dict[int, int] = {}
+
+    def __contains__(self, tensor: torch.Tensor) -> bool:
+        return id(tensor) in self._values
+
+    def node(self, tensor: torch.Tensor) -> int | None:
+        """The node that a tensor is now, or None for a constant."""
+        value = self._values.get(id(tensor))
+        if value is None:
+            return None
+        buffer = value.buffer
+        if value.version == buffer.version:
+            return value.node
+        if value.steps == ():
+            value.node = buffer.node
+        elif buffer.node is None:
+            value.node = None
+        elif value.steps is None:
+            edges = (Edge(buffer.node),)
+            lost = "a view whose base was written"
+            value.node = self._make_node("view", tuple(tensor.shape), edges, unknown=lost)
+        else:
+            value.node = self._make_node("view", tuple(tensor.shape), (Edge(buffer.node, value.steps),))
+        value.version = buffer.version
+        return value.node
+
+    def new(self, tensor: torch.Tensor, node: int | None) -> None:
+        """A fresh result with a storage of its own."""
+        buffer = Buffer(tuple(tensor.shape), node)
+        self._keep(tensor, Value(buffer, (), node, 0))
+
+    def view(
+        self, tensor: torch.Tensor, base: torch.Tensor, steps: tuple[Step, ...] | None, node: int | None
+    ) -> None:
+        """A view of `base`, read through `steps`."""
+        if id(base) not in self._values:
+            self.new(base, None)
+        parent = self._values[id(base)]
+        chain = None if steps is None or parent.steps is None else parent.steps + steps
+        self._keep(tensor, Value(parent.buffer, chain, node, parent.buffer.version))
+
+    def write(self, tensor: torch.Tensor, node: int) -> None:
+        """`tensor` was overwritten in place and is `node` now; so is its storage, in part or whole."""
+        if id(tensor) not in self._values:
+            self.new(tensor, None)
+        value = self._values[id(tensor)]
+        buffer = value.buffer
+        buffer.version += 1
+        if value.steps == ():
+            buffer.node, buffer.written = node, []
+        else:
+            self._scatter(value, node)
+        value.node, value.version = node, buffer.version
+
+    def _scatter(self, value: Value, node: int) -> None:
+        buffer = value.buffer
+        back = None if value.steps is None else inverse(value.steps, buffer.shape)
+        if back is None:
+            edges = (Edge(node),) + ((Edge(buffer.node),) if buffer.node is not None else ())
+            buffer.node = self._make_node("copy", buffer.shape, edges, unknown="a write through a view")
+            return
+        region = _region(value.steps or (), buffer.shape)
+        whole = region == tuple((0, n) for n in buffer.shape)
+        edges = (Edge(node, back),)
+        bound = None
+        if buffer.node is not None and not whole:
+            edges = (Edge(buffer.node), *edges)
+            clean = region is not None and all(w is not None and _disjoint(region, w) for w in buffer.written)
+            if not (clean and buffer.written):
+                bound = "what a partial write replaced is still counted"
+        buffer.written = [region] if whole else [*buffer.written, region]
+        buffer.node = self._make_node("copy", buffer.shape, edges, bound=bound)
+
+    def _keep(self, tensor: torch.Tensor, value: Value) -> None:
+        self._values[id(tensor)] = value
+        self._alive.append(tensor)
+
+    def storage(self, tensor: torch.Tensor) -> int:
+        """A stable small number for the tensor's storage."""
+        value = self._values[id(tensor)]
+        return self._order.setdefault(id(value.buffer), len(self._order))
+
+
+def inverse(steps: tuple[Step, ...], shape: tuple[int, ...]) -> tuple[Step, ...] | None:
+    """Steps that put a view's elements back where they lie in its base; None where that can't be said."""
+    out: list[Step] = []
+    for step in steps:
+        match step:
+            case Reshape(new):
+                out.append(Reshape(shape))
+                shape = new
+            case Permute(dims):
+                out.append(Permute(tuple(dims.index(d) for d in range(len(dims)))))
+                shape = tuple(shape[d] for d in dims)
+            case Along(dim, Slice(start, stride), size) if stride > 0:
+                out.append(Along(dim, TransposedWindow(1, stride, -start), shape[dim]))
+                shape = (*shape[:dim], size, *shape[dim + 1 :])
+            case Along(dim, Roll(shift), _):
+                out.append(Along(dim, Roll(-shift), shape[dim]))
+            case _:
+                return None
+    return tuple(reversed(out))
+
+
+def _region(steps: tuple[Step, ...], shape: tuple[int, ...]) -> Region | None:
+    """The block of the base that a chain of slices covers, as (first, end) a dimension."""
+    block = [(0, n) for n in shape]
+    for k, step in enumerate(steps):
+        match step:
+            case Along(dim, Slice(start, 1), size):
+                first = block[dim][0] + start
+                block[dim] = (first, first + size)
+            case Reshape() | Permute():
+                # Fine when nothing is cut afterwards: the block is known already.
+                if any(isinstance(s, Along) for s in steps[k + 1 :]):
+                    return None
+            case _:
+                return None
+    return tuple(block)
+
+
+def _disjoint(a: Region, b: Region) -> bool:
+    return any(p[1] <= q[0] or q[1] <= p[0] for p, q in zip(a, b, strict=True))

@@ -1,0 +1,299 @@
+"""Capture: one run without arithmetic. nn.Module + input shapes -> Graph.
+
+The model runs once under a `TorchDispatchMode`. Parameters and everything that depends on the input live on
+the meta device, which has shapes and no values; whatever does not depend on the input (position tables,
+masks of shifted windows) is computed for real on the CPU. Every ATen call on an input-dependent tensor is
+lowered to geometry and becomes a node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from archlens.capture.call import Call
+from archlens.capture.lower import lower
+from archlens.capture.rows import Rows
+from archlens.capture.shapes import SHAPES
+from archlens.capture.storage import Tensors
+from archlens.graph import Edge, Graph, Layout, Node, Step
+from archlens.layouts import carry, joined, plain
+
+# Results that take a tensor for its type and shape only: they don't depend on its values.
+FACTORIES = {
+    "new_empty", "new_zeros", "new_ones", "new_full", "zeros_like", "ones_like", "full_like", "empty_like",
+    "rand_like", "randn_like", "new_empty_strided",
+}  # fmt: skip
+
+
+class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Records nodes while a model runs. Use through `capture`."""
+
+    def __init__(self, rows: Rows, real: bool) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.rows = rows
+        self.real = real
+        self.nodes: list[Node] = []
+        self.tensors = Tensors(self._node)
+        self.origin_of: dict[int, frozenset[str]] = {}  # constants made of parameters: which ones
+        self.unknown: dict[str, int] = {}
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return True  # otherwise the first call imports torch._dynamo, a second of work for nothing
+
+    # -------------------------------------------------------------- the run
+
+    def add_input(self, tensor: torch.Tensor, axes: Sequence[int]) -> int:
+        """Register an input; `axes` are its spatial dimensions."""
+        node = Node(
+            len(self.nodes), "input", tuple(tensor.shape), plain(tensor.shape, axes),
+            bytes=tensor.numel() * tensor.element_size(), storage=len(self.nodes),
+        )  # fmt: skip
+        self.nodes.append(node)
+        self.tensors.new(tensor, node.id)
+        return node.id
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        schema = func._schema
+        name = schema.name.removeprefix("aten::")
+        full = _fill(schema, args, kwargs)
+        inputs = list(_tensors(full))
+        depends = name not in FACTORIES and any(self.tensors.node(t) is not None for t in inputs)
+        writes = schema.is_mutable and name.endswith("_")
+        if not depends:
+            out = self._constant(func, args, kwargs, inputs)
+            if writes and inputs and self.tensors.node(inputs[0]) is None:
+                return out
+        elif self.real:
+            out = func(*args, **kwargs)
+        elif writes:
+            out = args[0]
+        else:
+            out = self._shapes(func, name.removesuffix("_") if writes else name, args, kwargs, full)
+        results = list(_tensors((out,)))
+        view = schema.returns and schema.returns[0].alias_info is not None and not writes
+        if depends and results:
+            self._record(func, name, full, results, view, writes)
+        elif view and inputs:
+            # A view of a constant may be written to later: remember how to find its base.
+            self._views_of_constant(name, full, results, inputs[0])
+        return out
+
+    def _constant(self, func: Any, args: Any, kwargs: Any, inputs: list[torch.Tensor]) -> Any:
+        factory = func._schema.name.removeprefix("aten::") in FACTORIES
+        if not self.real and (str(kwargs.get("device")) == "meta" or (inputs and factory)):
+            kwargs = {**kwargs, "device": torch.device("cpu")}
+        values = [t for t in inputs if self.tensors.node(t) is None]
+        if any(t.is_meta for t in values) and any(not t.is_meta for t in values):
+            args, kwargs = _to_meta(args), _to_meta(kwargs)
+        out = func(*args, **kwargs)
+        names = frozenset().union(*(self.parameters(t) for t in inputs))
+        if names:
+            for t in _tensors((out,)):
+                self.origin_of[id(t)] = names
+                if t not in self.tensors:
+                    self.tensors.new(t, None)  # keeps it alive, so that its identity stays its own
+        return out
+
+    def parameters(self, tensor: torch.Tensor) -> frozenset[str]:
+        """Names of the parameters that a constant is, or is made of."""
+        own = self.rows.parameter_name(tensor)
+        return frozenset([own]) if own else self.origin_of.get(id(tensor), frozenset())
+
+    def _shapes(self, func: Any, name: str, args: Any, kwargs: Any, full: tuple[Any, ...]) -> Any:
+        """The results' shapes, by a rule of our own or by torch's meta kernel."""
+        rule = SHAPES.get(name)
+        if rule is not None:
+            out = rule(full)
+            if out is not None:
+                return out
+        return func(*_to_meta(args), **_to_meta(kwargs))
+
+    # -------------------------------------------------------------- recording
+
+    def _record(
+        self,
+        func: Any,
+        name: str,
+        full: tuple[Any, ...],
+        results: list[torch.Tensor],
+        view: bool,
+        writes: bool,
+    ) -> None:
+        base_name = name[:-1] if writes and name not in ("copy_", "fill_", "zero_") else name
+        call = Call(base_name, full, tuple(results), self.tensors.node, self._layout)
+        if base_name in ("alias", "detach", "lift_fresh") and not self.rows.naming_empty_call:
+            for t in results:
+                self.tensors.view(t, call.tensor(0), (), self.tensors.node(call.tensor(0)))
+            return
+        used = frozenset().union(*(self.parameters(t) for t in _tensors(full)))
+        self.rows.use(used)
+        for low, t in zip(lower(call), results, strict=False):
+            if low is None:
+                continue
+            if low.unknown:
+                self.unknown[str(func)] = self.unknown.get(str(func), 0) + 1
+            shape = tuple(t.shape)
+            fresh = not view and not writes
+            node = Node(
+                id=len(self.nodes),
+                op=low.op,
+                shape=shape,
+                layout=self._arrive(low.edges, shape),
+                edges=low.edges,
+                macs=low.macs,
+                elementwise=low.elementwise,
+                bytes=t.numel() * t.element_size() if fresh else 0,
+                attrs=dict(low.attrs),
+                unknown=str(func).replace(".default", "") if low.unknown else None,
+                bound=low.bound,
+            )
+            self.nodes.append(node)
+            if writes:
+                self.tensors.write(t, node.id)
+            elif view:
+                steps = low.edges[0].steps if len(low.edges) == 1 and not low.unknown else None
+                self.tensors.view(t, call.tensor(0), steps, node.id)
+            else:
+                self.tensors.new(t, node.id)
+            storage = self.tensors.storage(t)
+            self.nodes[node.id] = replace(self.nodes[node.id], storage=storage)
+            self.rows.add(node.id, low.op, low.macs)
+
+    def _arrive(self, edges: Sequence[Edge], shape: tuple[int, ...]) -> Layout:
+        """A result's layout, from what its edges do to the layouts of their sources."""
+        layouts = []
+        for edge in edges:
+            layout, size = self.nodes[edge.source].layout, self.nodes[edge.source].shape
+            for step in edge.steps:
+                layout, size = carry(layout, size, step)
+            if len(size) == len(shape):
+                layouts.append(layout)
+        return joined(layouts, shape)
+
+    def _layout(self, tensor: torch.Tensor) -> Layout | None:
+        node = self.tensors.node(tensor)
+        return None if node is None else self.nodes[node].layout
+
+    def _node(
+        self,
+        op: str,
+        shape: tuple[int, ...],
+        edges: tuple[Edge, ...],
+        unknown: str | None = None,
+        bound: str | None = None,
+    ) -> int:
+        """A node that no call made: a re-read view, or a buffer after a write through a view."""
+        layout = self._arrive(edges, shape)
+        node = Node(len(self.nodes), op, shape, layout, edges, unknown=unknown, bound=bound)
+        self.nodes.append(node)
+        self.rows.add(node.id, op, 0)
+        return node.id
+
+    def _views_of_constant(
+        self, name: str, full: tuple[Any, ...], results: list[torch.Tensor], base: torch.Tensor
+    ) -> None:
+        call = Call(name, full, tuple(results), lambda t: 0 if t is base else None, lambda _: None)
+        for low, t in zip(lower(call), results, strict=False):
+            steps: tuple[Step, ...] | None = None
+            if low is not None and not low.unknown and len(low.edges) == 1:
+                steps = low.edges[0].steps
+            self.tensors.view(t, base, steps, None)
+
+
+_SCHEMAS: dict[int, list[tuple[str, Any]]] = {}
+
+
+def _fill(schema: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+    """All arguments by position: given ones, keyword ones, defaults."""
+    known = _SCHEMAS.get(id(schema))
+    if known is None:
+        known = _SCHEMAS[id(schema)] = [(a.name, a.default_value) for a in schema.arguments]
+    rest = [kwargs.get(name, default) for name, default in known[len(args) :]]
+    return (*args, *rest)
+
+
+def _tensors(values: Any) -> Iterator[torch.Tensor]:
+    for v in values:
+        if isinstance(v, torch.Tensor):
+            yield v
+        elif isinstance(v, (list, tuple)):
+            yield from _tensors(v)
+
+
+def _to_meta(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value if value.is_meta else value.to("meta")
+    if isinstance(value, (list, tuple)):
+        return type(value)(_to_meta(v) for v in value)
+    if isinstance(value, dict):
+        return {
+            k: torch.device("meta") if k == "device" and v is not None else _to_meta(v)
+            for k, v in value.items()
+        }
+    return value
+
+
+# ------------------------------------------------------------------ the whole run
+
+
+def capture(
+    model: torch.nn.Module,
+    inputs: Sequence[torch.Tensor],
+    axes: Sequence[Sequence[int]],
+    name: str,
+    *,
+    kwargs: Mapping[str, torch.Tensor] | None = None,
+    real: bool = False,
+) -> Graph:
+    """Run `model` once and return what it did.
+
+    Args:
+        model: In evaluation mode afterwards.
+        inputs: Positional inputs, batch first; meta tensors, or real ones with `real`.
+        axes: Spatial dimensions of each input.
+        name: The graph's name.
+        kwargs: Keyword inputs (never spatial).
+        real: Run with values, for models that cannot run without.
+
+    Raises:
+        TraceError: The model's forward raised; the message carries its words.
+    """
+    model.eval()
+    rows = Rows(model)
+    tracer = Tracer(rows, real)
+    ids = [tracer.add_input(t, a) for t, a in zip(inputs, axes, strict=True)]
+    named = dict(kwargs or {})
+    ids += [tracer.add_input(t, ()) for t in named.values()]
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # fused kernels would hide what attention does
+    try:
+        with torch.no_grad(), rows.listening(), tracer:
+            out = model(*inputs, **named)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+    outputs = {key: node for key, t in _named(out) if (node := tracer.tensors.node(t)) is not None}
+    return rows.graph(name, tracer.nodes, ids, outputs)
+
+
+def _named(out: Any, prefix: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+    """Output tensors with names: `out` for a single one, keys of dicts, positions in tuples."""
+    if isinstance(out, torch.Tensor):
+        yield prefix or "out", out
+    elif isinstance(out, Mapping):
+        for key, value in out.items():
+            yield from _named(value, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(out, (list, tuple)):
+        fields = getattr(out, "_fields", None)
+        for i, value in enumerate(out):
+            key = fields[i] if fields else str(i)
+            yield from _named(value, f"{prefix}.{key}" if prefix else str(key))
+    elif hasattr(out, "__dataclass_fields__"):
+        for key in out.__dataclass_fields__:
+            yield from _named(getattr(out, key), f"{prefix}.{key}" if prefix else key)
