@@ -59,7 +59,7 @@ _ALEXNET = Entry(
         Option("groups", "int", 2, "groups of conv2, conv4 and conv5", choices=(1, 2)),
     ),
     sizes=ALEXNET,
-    notes="Caffe's two-group AlexNet of 61.0 M parameters; torchvision's alexnet has other widths and no groups.",
+    notes="Caffe's AlexNet, two groups, 61.0 M parameters; torchvision's has other widths and no groups.",
 )
 _PLACES = "Zhou et al.'s Places-CNN: the same layers, trained on scenes."
 

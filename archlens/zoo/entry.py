@@ -118,7 +118,7 @@ class Entry:
         sizes: legal heights and widths.
         sizes_with: (option, value, rule): another rule where the option has that value; the first that
             applies counts.
-        preset: keywords of the factory that make this entry, not open to choice.
+        preset: keywords that make the factory's network this one; an option of the same name overrides.
         notes: for instance how torchvision's network of the same name differs.
     """
 
@@ -181,7 +181,7 @@ class Entry:
         """
         values: dict[str, Any] = {name: self.option(name).check(value) for name, value in options.items()}
         module, _, attribute = self.factory.partition(":")
-        network: nn.Module = getattr(import_module(module), attribute)(**dict(self.preset), **values)
+        network: nn.Module = getattr(import_module(module), attribute)(**{**dict(self.preset), **values})
         return network
 
 

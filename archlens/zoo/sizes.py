@@ -26,7 +26,7 @@ class SizeRule:
         return inside and length % self.multiple == self.remainder
 
     def nearest(self, length: int) -> tuple[int, ...]:
-        """The legal lengths on either side of `length`: itself alone where it is legal, at least one always."""
+        """The legal lengths on either side of `length`, at least one; `length` alone where it is legal."""
         if self.allows(length):
             return (length,)
         below = length - (length - self.remainder) % self.multiple
