@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from archlens.zoo.backbones.resnet import ResNet
 from archlens.zoo.blocks import initialise
 from archlens.zoo.heads.aspp import ScoreASPP
+from archlens.zoo.sizes import ZOOM8
 
 
 def _trunk() -> ResNet:
@@ -42,6 +43,7 @@ class DeepLabv2(nn.Module):
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
+        ZOOM8.check("DeepLabv2", x.shape[-2:])
         features = self.backbone(x).out  # (N, 2048, H/8, W/8)
         scores = self.aspp(features)  # (N, classes, H/8, W/8)
         return F.interpolate(scores, size=x.shape[-2:], mode="bilinear", align_corners=True)
@@ -58,6 +60,7 @@ class DeepLabv2LargeFOV(nn.Module):
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
+        ZOOM8.check("DeepLabv2", x.shape[-2:])
         features = self.backbone(x).out  # (N, 2048, H/8, W/8)
         scores = self.classifier(features)  # (N, classes, H/8, W/8)
         return F.interpolate(scores, size=x.shape[-2:], mode="bilinear", align_corners=True)
@@ -76,6 +79,7 @@ class DeepLabv2MultiScale(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
+        ZOOM8.check("DeepLabv2", (height, width))
         scores = self.aspp(self.backbone(x).out)  # (N, classes, H/8, W/8)
         grid = scores.shape[-2:]
         for scale in self.scales:

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from archlens.zoo.backbones.resnet import ResNet, Stem, StrideIn
 from archlens.zoo.blocks import ConvBNReLU, initialise
 from archlens.zoo.heads.ppm import PyramidPooling
+from archlens.zoo.sizes import ZOOM8
 
 
 class PSPNet(nn.Module):
@@ -60,6 +61,7 @@ class PSPNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
         size = x.shape[-2:]
+        ZOOM8.check("PSPNet", size)
         features = self.backbone(x)
         context = features.out  # (N, 2048, H/8, W/8)
         if self.ppm is not None:

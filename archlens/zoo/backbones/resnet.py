@@ -22,6 +22,8 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 
+from archlens.errors import OptionError
+
 Stem = Literal["7x7", "beta"]
 StrideIn = Literal["conv1", "conv2", "last"]
 
@@ -109,6 +111,11 @@ class ResNet(nn.Module):
         ceil_mode: bool = False,
     ) -> None:
         super().__init__()
+        if len(multi_grid) != 3:
+            raise OptionError(
+                f"A multi-grid has a factor for each of three units, not {len(multi_grid)}.",
+                hint="For instance 1,2,4.",
+            )
         self.stem = stem
         self.stride_in = stride_in
         if stem == "7x7":

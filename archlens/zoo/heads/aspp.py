@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from archlens.errors import OptionError
 from archlens.zoo.blocks import ConvBNReLU, SeparableConvBNReLU
 
 
@@ -78,6 +79,11 @@ class ASPP(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
+        if len(set(rates)) < len(rates):
+            raise OptionError(
+                f"The rates of the branches must differ: {', '.join(map(str, rates))}.",
+                hint="For instance 6,12,18.",
+            )
         branches: dict[str, nn.Module] = {"conv1x1": ConvBNReLU(in_channels, width, 1)}
         for rate in rates:
             if separable:

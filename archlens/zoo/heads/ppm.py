@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from archlens.errors import OptionError
+
 
 class PyramidLevel(nn.Module):
     """Averages over `bins` x `bins` cells, through a 1x1, resized to the map again."""
@@ -37,6 +39,11 @@ class PyramidPooling(nn.Module):
 
     def __init__(self, in_channels: int, bins: Sequence[int]) -> None:
         super().__init__()
+        if len(set(bins)) < len(bins):
+            raise OptionError(
+                f"The levels of the pyramid must differ: {', '.join(map(str, bins))}.",
+                hint="For instance 1,2,3,6.",
+            )
         width = in_channels // len(bins)
         self.level_names = tuple(f"bin{count}" for count in bins)
         for name, count in zip(self.level_names, bins, strict=True):
