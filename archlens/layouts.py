@@ -122,8 +122,9 @@ def _join(dim: Sequence[Atom]) -> tuple[Atom, ...]:
 
 
 def _place_ones(out: list[tuple[Atom, ...]], ones: list[Atom], new: Sequence[int]) -> Layout:
-    """Axes of size 1 (after a global mean) keep the last dimensions of size 1, if the new shape has any."""
-    free = [d for d, n in enumerate(new) if n == 1 and not out[d]]
+    """Axes of size 1 (after a global mean) keep the last dimensions of size 1, if the new shape has any
+    beside the batch."""
+    free = [d for d, n in enumerate(new) if d > 0 and n == 1 and not out[d]]
     for atom, d in zip(reversed(ones), reversed(free), strict=False):
         out[d] = (atom,)
     return tuple(dim or (Atom(CHANNEL, n, 0),) for dim, n in zip(out, new, strict=True))

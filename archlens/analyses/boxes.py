@@ -1,4 +1,6 @@
-"""The visible box: what every unit of every node reaches at this input size. The (min, max) semiring, forwards.
+"""The visible box: what every unit of every node reaches at this input size.
+
+The (min, max) semiring, forwards.
 
 A node's box is, for each axis of the origin, a pair of integer arrays `lo`, `hi`, shaped like the node with
 size 1 along every dimension that they do not depend on: for an ordinary feature map `lo` of the height is

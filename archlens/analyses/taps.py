@@ -4,7 +4,8 @@ Every geometry is, along its dimension, a sparse matrix A of shape (n_out, n_in)
 Two forms of it, both cached by geometry and sizes:
 
 * `reads`  - (n_out, k) input indices, -1 where a row has fewer than k taps; for the box walk;
-* `matrix` - the weighted matrix in CSR form; for supports (its pattern) and the effective field (its weights).
+* `matrix` - the weighted matrix in CSR form; for supports (its pattern) and the effective field
+  (its weights).
 
 Windows have weight 1 a tap (what a convolution or a pooling does with it is the analysis' business);
 resizes have their interpolation weights, adaptive pools and means 1/n.

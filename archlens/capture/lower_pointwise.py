@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from archlens.capture.call import Call, Lowered, Rule, broadcast, dims_of, numel, spread
-from archlens.graph import Along, Edge, Full, Step
+from archlens.graph import Along, Edge, Full, Reshape, Step
 
 # ATen name -> name in the vocabulary. One input, one output, position by position.
 ACTIVATIONS = {
@@ -30,6 +32,12 @@ BINARY = {
     "addcmul": "add", "addcdiv": "add", "logical_and": "compare", "logical_or": "compare",
     "bitwise_and": "compare", "bitwise_or": "compare", "remainder": "div", "fmod": "div",
     "floor_divide": "div", "_prelu_kernel": "prelu", "copysign": "mul", "atan2": "div",
+}  # fmt: skip
+
+
+REDUCTIONS = {
+    "mean": "mean", "sum": "sum", "amax": "max", "amin": "min", "max": "max", "min": "min", "var": "var",
+    "std": "var", "prod": "prod", "logsumexp": "logsumexp", "argmax": "argmax", "linalg_vector_norm": "norm",
 }  # fmt: skip
 
 
@@ -101,14 +109,14 @@ def softmax(call: Call) -> Lowered:
 
 
 def _reduction(op: str) -> Rule:
-    def rule(call: Call) -> Lowered | None:
+    def rule(call: Call) -> Lowered | Sequence[Lowered | None] | None:
         x = call.tensor(0)
         rest = call.args[1:]
         wanted = next((a for a in rest if isinstance(a, (list, tuple)) or type(a) is int), None)
         keep = any(a is True for a in rest)
         dims = dims_of(wanted, x.ndim)
         if op in ("max", "min") and isinstance(rest[0] if rest else None, torch.Tensor):
-            return None
+            return _binary(op + "imum")(call)
         return reduce(call, x, dims, keep, op)
 
     return rule
@@ -116,8 +124,6 @@ def _reduction(op: str) -> Rule:
 
 def reduce(call: Call, x: torch.Tensor, dims: tuple[int, ...], keep: bool, op: str) -> Lowered:
     """One value for all positions along `dims`."""
-    from archlens.graph import Reshape
-
     steps: list[Step] = [Along(d, Full(), 1) for d in dims]
     if not keep:
         steps.append(Reshape(call.shape))
@@ -142,21 +148,5 @@ RULES: dict[str, Rule] = {
     "_softmax": softmax,
     "_safe_softmax": softmax,
     "_log_softmax": softmax,
-    **{
-        name: _reduction(op)
-        for name, op in {
-            "mean": "mean",
-            "sum": "sum",
-            "amax": "max",
-            "amin": "min",
-            "max": "max",
-            "min": "min",
-            "var": "var",
-            "std": "var",
-            "prod": "prod",
-            "logsumexp": "logsumexp",
-            "argmax": "argmax",
-            "linalg_vector_norm": "norm",
-        }.items()
-    },  # fmt: skip
+    **{name: _reduction(op) for name, op in REDUCTIONS.items()},
 }

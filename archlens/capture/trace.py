@@ -50,13 +50,13 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def add_input(self, tensor: torch.Tensor, axes: Sequence[int]) -> int:
         """Register an input; `axes` are its spatial dimensions."""
-        node = Node(
-            len(self.nodes), "input", tuple(tensor.shape), plain(tensor.shape, axes),
-            bytes=tensor.numel() * tensor.element_size(), storage=len(self.nodes),
-        )  # fmt: skip
-        self.nodes.append(node)
-        self.tensors.new(tensor, node.id)
-        return node.id
+        index = len(self.nodes)
+        self.tensors.new(tensor, index)
+        size = tensor.numel() * tensor.element_size()
+        layout = plain(tensor.shape, axes)
+        storage = self.tensors.storage(tensor)
+        self.nodes.append(Node(index, "input", tuple(tensor.shape), layout, bytes=size, storage=storage))
+        return index
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}

@@ -1,0 +1,281 @@
+"""analyze(): load -> capture -> analyses -> Report. The whole story on one screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archlens.analyses.boxes import Box, boxes
+from archlens.analyses.class_score import class_score, main_output
+from archlens.analyses.cost import totals
+from archlens.analyses.lattice import Lattice
+from archlens.analyses.receptive_field import AxisField, Field, receptive_fields
+from archlens.analyses.status import Status, statuses
+from archlens.errors import LayerError, ReportError, UsageError, did_you_mean
+from archlens.graph import Graph, Node
+from archlens.results import (
+    FieldReport,
+    LayerReport,
+    Report,
+    Visible,
+    read_report_data,
+    report_from_dict,
+)
+from archlens.spec import parse_size, parse_spec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Progress = Callable[[str], None]
+
+
+def _silent(_: str) -> None:
+    """No progress."""
+
+
+def analyze(
+    model: str | nn.Module,
+    input_size: str | Sequence[int] | None = None,
+    *,
+    settings: Sequence[str] = (),
+    unit: Sequence[int] | None = None,
+    origin: str | None = None,
+    at: str | None = None,
+    progress: Progress = _silent,
+) -> Report:
+    """Measure a network and derive what every layer sees and costs.
+
+    Args:
+        model: A spec (see `archlens.spec`) or a live module (which is left as it is).
+        input_size: (C, *spatial) or "3x513x513"; default: the network's own.
+        settings: Options of a spec as "key=value" texts.
+        unit: The unit whose visible box is reported, an index a position dimension; default the centre.
+        origin: Layer to measure fields from, instead of the input.
+        at: Layer to take for the class-score cell, or "output".
+        progress: Called with a few words before each slow step.
+
+    Returns:
+        The report.
+
+    Raises:
+        ArchlensError: With what was wrong, where, and what to do.
+    """
+    size = parse_size(input_size) if isinstance(input_size, str) else input_size and tuple(input_size)
+    if isinstance(model, str):
+        spec = parse_spec(model, settings)
+        if spec.kind == "report":
+            return _saved(spec.target, size, unit, origin, at)
+        from archlens.capture.run import capture_spec
+
+        graph, name = capture_spec(spec, size, progress)
+        text = (
+            spec.text if not settings else spec.text + ("&" if "?" in spec.text else "?") + "&".join(settings)
+        )
+    else:
+        from archlens.capture.run import capture_module
+
+        graph, name, text = capture_module(model, size), type(model).__name__, type(model).__name__
+    return describe(graph, text, name, unit=unit, origin=origin, at=at)
+
+
+def describe(
+    graph: Graph,
+    spec: str,
+    name: str,
+    *,
+    unit: Sequence[int] | None = None,
+    origin: str | None = None,
+    at: str | None = None,
+) -> Report:
+    """Derive everything from a captured graph."""
+    start = graph.inputs[0] if origin is None else layer_node(graph, origin)
+    fields = receptive_fields(graph, start)
+    visible = boxes(graph, start)
+    sure = statuses(graph, start)
+    of = graph.layer_of()
+    names = [layer.name for layer in graph.layers]
+
+    def named(node: int | None) -> str | None:
+        return None if node is None or node not in of else names[of[node]]
+
+    rows = []
+    for index, layer in enumerate(graph.layers):
+        node = graph.nodes[layer.output]
+        field = fields[node.id]
+        parts = [graph.nodes[n] for n in layer.nodes]
+        rows.append(
+            LayerReport(
+                name=layer.name,
+                op=layer.op,
+                inputs=tuple(graph.layer_inputs(index)),
+                shape=node.shape,
+                params=layer.params,
+                macs=sum(n.macs for n in parts),
+                elementwise=sum(n.elementwise for n in parts),
+                activation_bytes=sum(n.bytes for n in parts),
+                rf=None
+                if field is None
+                else _field(graph, node, field, visible[node.id], sure[node.id], unit, named),
+                module=layer.module,
+                kind=layer.kind,
+            )
+        )
+    cost = totals(graph)
+    outputs = {key: named(node) or "input" for key, node in graph.outputs.items()}
+    cell = named(cell_node(graph, at)) if graph.outputs else None
+    return Report(
+        spec=spec,
+        name=name,
+        input_shape=graph.nodes[graph.inputs[0]].shape,
+        outputs=outputs,
+        class_score=cell or "input",
+        layers=tuple(rows),
+        totals={
+            "params": cost.params,
+            "macs": cost.macs,
+            "flops": cost.flops,
+            "elementwise": cost.elementwise,
+            "peak_activation_bytes": cost.peak_activation_bytes,
+            "param_bytes": cost.param_bytes,
+        },
+        graph=graph,
+        uncalled=graph.uncalled,
+        notes=graph.notes,
+        origin=origin,
+    )
+
+
+def layer_node(graph: Graph, name: str) -> int:
+    """Node id of a layer's result.
+
+    Raises:
+        LayerError: No such layer; the hint names the nearest.
+    """
+    for layer in graph.layers:
+        if layer.name == name:
+            return layer.output
+    if name == "input":
+        return graph.inputs[0]
+    names = [layer.name for layer in graph.layers]
+    raise LayerError(f"{graph.name} has no layer {name!r}", did_you_mean(name, names))
+
+
+def cell_node(graph: Graph, at: str | None) -> int:
+    """Node id of the class-score cell, of the output, or of the layer asked for."""
+    if at is None:
+        return class_score(graph)
+    return main_output(graph) if at == "output" else layer_node(graph, at)
+
+
+def unit_of(node: Node, unit: Sequence[int] | None, name: str = "the layer") -> tuple[int, ...]:
+    """The unit asked for, or the centre `n // 2` per axis.
+
+    Raises:
+        LayerError: It lies outside the map; the message names the map.
+    """
+    sizes = [node.shape[d] for d in node.positions]
+    if unit is None:
+        return tuple(n // 2 for n in sizes)
+    by = " x ".join(map(str, sizes))
+    if len(unit) != len(sizes) or any(not 0 <= u < n for u, n in zip(unit, sizes, strict=False)):
+        raise LayerError(
+            f"unit {','.join(map(str, unit))} lies outside {name}, whose map is {by or 'a single unit'}",
+            f"Indices go from 0 to {','.join(str(n - 1) for n in sizes)}." if sizes else "Leave --unit out.",
+        )
+    return tuple(unit)
+
+
+# ------------------------------------------------------------------ fields in the contract's form
+
+
+def _field(
+    graph: Graph,
+    node: Node,
+    field: Field,
+    box: Box | None,
+    status: Status | None,
+    unit: Sequence[int] | None,
+    named: Callable[[int | None], str | None],
+) -> FieldReport:
+    order = ("local", "varies", "global", "unknown")
+    kind = max((f.kind for f in field), key=order.index, default="local")
+    worst = next((f for f in field if f.kind == kind), None)
+    layer = named(node.id) or "input"
+    at = unit_of(node, unit, layer) if node.positions else ()
+    seen = None if box is None else box.unit(node, at)
+    paths = [f.path for f in field]
+    finite = all(p is not None for p in paths)
+    own = _figures(field, kind, bool(node.positions))
+    source = worst.source if worst is not None and kind != "local" else None
+    return FieldReport(
+        kind=kind,
+        **own,
+        aligned=all(f.aligned for f in field),
+        local=_local(field) if kind != "local" and finite and field else None,
+        source=named(source),
+        reason=graph.nodes[source].unknown if source is not None and kind == "unknown" else None,
+        visible=None if seen is None else Visible(at, *seen),
+        status=status.word if status is not None else "exact",
+        status_reason=status.reason if status is not None else None,
+    )
+
+
+def _figures(field: Field, kind: str, has_axes: bool) -> dict[str, Any]:
+    """size, sizes, jump, start per axis; None where they don't exist, empty for a layer without axes."""
+    if kind == "local":
+        return _lattices([f.path for f in field])
+    if not has_axes:
+        return {"size": (), "sizes": (), "jump": (), "start": ()}
+    local = [f.path if f.kind == "local" else None for f in field]
+    if not any(local):
+        return {"size": None, "sizes": None, "jump": None, "start": None}
+    return _lattices(local)
+
+
+def _local(field: Field) -> FieldReport:
+    return FieldReport(
+        "local", **_lattices([f.path for f in field]), aligned=all(f.aligned for f in field), visible=None
+    )
+
+
+def _lattices(paths: Sequence[Lattice | None]) -> dict[str, Any]:
+    return {
+        "size": tuple(None if p is None else p.size for p in paths),
+        "sizes": tuple(None if p is None else p.sizes for p in paths),
+        "jump": tuple(None if p is None else plain_number(p.jump) for p in paths),
+        "start": tuple(None if p is None else p.start for p in paths),
+    }
+
+
+def plain_number(value: Fraction) -> int | float:
+    """Fractions are floats, whole ones integers."""
+    return value.numerator if value.denominator == 1 else float(value)
+
+
+def path_of(field: AxisField) -> Lattice | None:
+    """The field itself where local, else the finite local path."""
+    return field.path
+
+
+# ------------------------------------------------------------------ saved reports
+
+
+def _saved(
+    path: str, size: Sequence[int] | None, unit: Sequence[int] | None, origin: str | None, at: str | None
+) -> Report:
+    """A saved report; a figure that it does not hold is derived anew from the graph in it."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ReportError(f"{path} cannot be read: {error.strerror}", "Check the path.") from error
+    except UnicodeDecodeError as error:
+        raise ReportError(f"{path} is not text", "Give a file written by archlens.") from error
+    report = report_from_dict(read_report_data(text, path), path)
+    if size is not None and tuple(size) != report.input_shape[1:]:
+        by = "x".join(map(str, report.input_shape[1:]))
+        raise UsageError(f"{path} was saved at {by}", "Leave --input-size out, or give the model instead.")
+    if unit is None and origin is None and at is None:
+        return report
+    return describe(report.graph, report.spec, report.name, unit=unit, origin=origin, at=at)

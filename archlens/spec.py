@@ -1,0 +1,107 @@
+"""Model specs as text: what kind they are and what options they carry. No torch.
+
+deeplabv2                                   a network of the zoo
+'deeplabv3_resnet50?output_stride=8'        with options
+torchvision:resnet50  timm:NAME  smp:NAME   from an installed package
+path/to/file.py:factory                     a user's file (runs its code)
+package.module:factory                      an importable function (runs its code)
+model.pt2                                   an exported program (can carry pickles, so it is code too)
+report.json                                 a saved archlens report
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from archlens.errors import UsageError
+
+Kind = Literal["zoo", "torchvision", "timm", "smp", "file", "module", "exported", "report"]
+_PACKAGES: tuple[Literal["torchvision", "timm", "smp"], ...] = ("torchvision", "timm", "smp")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A parsed model spec.
+
+    Attributes:
+        text: As given.
+        kind: Where the model comes from.
+        target: Zoo name, package's model name, file or module path.
+        factory: Callable in a file or module; "" elsewhere.
+        options: Key -> text, from the query and from --set.
+    """
+
+    text: str
+    kind: Kind
+    target: str
+    factory: str
+    options: dict[str, str]
+
+
+def parse_spec(text: str, settings: Sequence[str] = ()) -> Spec:
+    """Take a spec apart.
+
+    Args:
+        text: As on the command line.
+        settings: `key=value` texts of --set; they override the query's.
+
+    Raises:
+        UsageError: Empty, or an option without a value.
+    """
+    base, _, query = text.partition("?")
+    if not base:
+        raise UsageError("an empty model spec", "`archlens models` lists the networks.")
+    options = {}
+    for item in [*(query.split("&") if query else []), *settings]:
+        key, equals, value = item.partition("=")
+        if not equals or not key:
+            raise UsageError(
+                f"option {item!r} of {base} has no value", "Write key=value, as in output_stride=8."
+            )
+        options[key.strip()] = value.strip()
+    for package in _PACKAGES:
+        if base.startswith(package + ":"):
+            return Spec(text, package, base[len(package) + 1 :], "", options)
+    if base.endswith(".json"):
+        return Spec(text, "report", base, "", options)
+    if base.endswith(".pt2"):
+        return Spec(text, "exported", base, "", options)
+    path, colon, factory = base.rpartition(":")
+    if colon and path.endswith(".py"):
+        return Spec(text, "file", path, factory, options)
+    if base.endswith(".py"):
+        raise UsageError(f"{base} names a file, but no function in it", f"Write {base}:FUNCTION.")
+    if colon:
+        return Spec(text, "module", path, factory, options)
+    return Spec(text, "zoo", base, "", options)
+
+
+def parse_size(text: str) -> tuple[int, ...]:
+    """`3x513x513` -> (3, 513, 513): channels x spatial sizes, never the batch.
+
+    Raises:
+        UsageError: Not positive integers joined by `x`.
+    """
+    parts = text.lower().replace("×", "x").split("x")
+    if not all(p.strip().isdigit() and int(p) > 0 for p in parts):
+        raise UsageError(
+            f"{text!r} is no input size", "Write channels x height x width, as in --input-size 3x513x513."
+        )
+    return tuple(int(p) for p in parts)
+
+
+def parse_unit(text: str) -> tuple[int, ...]:
+    """`12,30` -> (12, 30).
+
+    Raises:
+        UsageError: Not integers joined by commas.
+    """
+    try:
+        unit = tuple(int(p) for p in text.split(","))
+    except ValueError:
+        unit = ()
+    if not unit or min(unit) < 0:
+        raise UsageError(f"{text!r} is no unit", "Write its indices, row first, as in --unit 12,30.")
+    return unit
