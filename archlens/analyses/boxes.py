@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archlens.analyses.taps import reads
-from archlens.graph import Along, Full, Geometry, Graph, Node, Permute, Reshape, Step
+from archlens.graph import Along, Full, Geometry, Graph, Node, Permute, Reshape, Slice, Step
 
 Ints = NDArray[np.int32]
 NOTHING = np.int32(2**30)  # lo of an empty unit; its hi is -NOTHING
@@ -72,6 +72,7 @@ def boxes(graph: Graph, origin: int | None = None) -> list[Box | None]:
     origin = graph.inputs[0] if origin is None else origin
     out: list[Box | None] = [None] * len(graph.nodes)
     lost = [False] * len(graph.nodes)
+    apart = _channels_taken_apart(graph)
     for node in graph.nodes:
         if node.id == origin:
             out[node.id] = _start(node)
@@ -86,9 +87,63 @@ def boxes(graph: Graph, origin: int | None = None) -> list[Box | None]:
         for edge in reached:
             box = out[edge.source]
             assert box is not None
-            parts.append(follow(box, graph.nodes[edge.source].shape, edge.steps))
+            steps = edge.steps if apart[node.id] else _without_places(graph.nodes[edge.source], edge.steps)
+            parts.append(follow(box, graph.nodes[edge.source].shape, steps))
         out[node.id] = merge(parts, node.shape)
     return [None if gone else box for box, gone in zip(out, lost, strict=True)]
+
+
+def _channels_taken_apart(graph: Graph) -> list[bool]:
+    """Whether any reader of a node looks at some of its channels only, now or further on.
+
+    A concat puts each piece at its own channels. Where every reader mixes all channels (a convolution, a
+    linear layer), which piece lies where makes no difference, and the hull over channels is exact.
+    """
+    out = [False] * len(graph.nodes)
+    for node in reversed(graph.nodes):
+        for edge in node.edges:
+            source = graph.nodes[edge.source]
+            if _selects(source, edge.steps) or (out[node.id] and not _mixes(source, edge.steps)):
+                out[edge.source] = True
+    return out
+
+
+def _selects(source: Node, steps: tuple[Step, ...]) -> bool:
+    """Whether an edge reads channels one by one or in part."""
+    positions = source.positions
+    for step in steps:
+        if not isinstance(step, Along):
+            return True  # a reshape or permutation may take channels apart: don't try to tell
+        if step.dim not in positions and not isinstance(step.geometry, Full) and not _places(source, step):
+            return True
+    return False
+
+
+def _mixes(source: Node, steps: tuple[Step, ...]) -> bool:
+    """Whether an edge reads all channels for each of its results."""
+    return any(
+        isinstance(s, Along)
+        and s.dim not in source.positions
+        and s.dim > 0
+        and isinstance(s.geometry, Full)
+        and source.shape[s.dim] > 1
+        for s in steps[:1]
+    )
+
+
+def _places(source: Node, step: Along) -> bool:
+    """Whether a step only puts all channels of its source at an offset, as a concat does."""
+    g = step.geometry
+    if not isinstance(g, Slice) or g.step != 1:
+        return False
+    return g.start <= 0 and step.size >= source.shape[step.dim] - g.start
+
+
+def _without_places(source: Node, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """The steps of a concat's edge without the offset along channels."""
+    if len(steps) != 1 or not isinstance(steps[0], Along) or steps[0].dim in source.positions:
+        return steps
+    return () if _places(source, steps[0]) and not isinstance(steps[0].geometry, Full) else steps
 
 
 def _start(node: Node) -> Box:
