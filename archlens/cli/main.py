@@ -1,0 +1,118 @@
+"""The command line: one module a command, one line in COMMANDS.
+
+Commands raise; `run` turns what they raise into one screen of words and an exit code:
+0 done, 1 a check failed, 2 wrong use or a model that cannot be loaded or traced, 3 a fault of archlens.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import typer
+
+from archlens import __version__
+from archlens.cli import models
+from archlens.cli.output import colour
+from archlens.errors import ArchlensError
+
+# In the order of the help. A module has the name of its command, and so has the function in it. Commands
+# import what they need inside the function: the help, the completion and `models` must not wait for torch.
+COMMANDS: tuple[Callable[..., None], ...] = (models.models,)
+
+INTERRUPTED = 130
+FAULT = 3
+WRONG_USE = 2
+
+# The root of Click's own errors (a wrong option, a missing argument). Typer carries its own copy of Click
+# and exports only the leaves.
+_CLICK_ERROR: type[Exception] = next(
+    base for base in reversed(typer.BadParameter.__mro__) if base.__name__ == "ClickException"
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"archlens {__version__}")
+        raise typer.Exit()
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error; with any command.")
+    ] = False,
+) -> None:
+    """What a segmentation network sees and what it costs, layer by layer.
+
+    `archlens COMMAND --help` explains a command. Results go to stdout, all else to stderr.
+    """
+
+
+def build_app() -> typer.Typer:
+    """The app with every command."""
+    app = typer.Typer(
+        name="archlens",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        # Boxes and colours are for terminals; this also keeps GITHUB_ACTIONS from forcing them.
+        rich_markup_mode="markdown" if colour() else None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for command in COMMANDS:
+        app.command()(command)
+    return app
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code. Never raises."""
+    words = list(sys.argv[1:] if args is None else args)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    try:
+        code = build_app()(args=words, prog_name="archlens", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except ArchlensError as error:
+        _say(error.message, error.hint, debug)
+        return error.exit_code
+    except _CLICK_ERROR as error:
+        _wrong_use(error, debug)
+        return WRONG_USE
+    except (typer.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except Exception as error:  # the last line of defence: a fault of ours, said so
+        _say(
+            f"a fault of archlens: {type(error).__name__}: {' '.join(str(error).split())[:300]}",
+            "--debug shows the traceback; please report it.",
+            debug,
+        )
+        return FAULT
+
+
+def _wrong_use(error: Exception, debug: bool) -> None:
+    """One of Click's errors in our form; with no command at all it is the help."""
+    message = str(getattr(error, "format_message", lambda: error)())
+    command = getattr(getattr(error, "ctx", None), "command_path", None) or "archlens"
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(message, file=sys.stderr)
+    else:
+        _say(message, f"`{command} --help` lists what it takes.", debug)
+
+
+def _say(message: str, hint: str, debug: bool) -> None:
+    """One screen at most on stderr: what was wrong, and what to do next."""
+    if debug:
+        traceback.print_exc()
+    head = "\x1b[1;31merror:\x1b[0m" if colour(sys.stderr) else "error:"
+    print(f"{head} {message}", file=sys.stderr)
+    print(f"  {hint or '`archlens --help` shows how archlens is used.'}", file=sys.stderr)
+
+
+def main() -> None:
+    """Entry point of the `archlens` script."""
+    sys.exit(run())
