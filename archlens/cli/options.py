@@ -55,7 +55,7 @@ Settings = Annotated[
     ),
 ]
 InputSize = Annotated[
-    Optional[str],
+    str | None,
     typer.Option(
         "--input-size",
         metavar="CxHxW",
@@ -67,7 +67,7 @@ Device = Annotated[
     Where, typer.Option("--device", help="Where the model runs, if it has to; auto takes what is there.")
 ]
 Weights = Annotated[
-    Optional[str],
+    str | None,
     typer.Option(
         "--weights",
         metavar="FILE",
@@ -77,7 +77,7 @@ Weights = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 Output = Annotated[
-    Optional[str],
+    str | None,
     typer.Option(
         "--output",
         "-o",
@@ -87,17 +87,17 @@ Output = Annotated[
     ),
 ]
 Layer = Annotated[
-    Optional[str],
+    str | None,
     typer.Option("--layer", metavar="NAME", help="Only this layer.", show_default=False),
 ]
 Unit = Annotated[
-    Optional[str],
+    str | None,
     typer.Option(
         "--unit", metavar="Y,X", help="The unit that looks. Default: the centre.", show_default=False
     ),
 ]
 At = Annotated[
-    Optional[str],
+    str | None,
     typer.Option(
         "--at",
         metavar="LAYER",
@@ -106,7 +106,7 @@ At = Annotated[
     ),
 ]
 From = Annotated[
-    Optional[str],
+    str | None,
     typer.Option(
         "--from",
         metavar="LAYER",
