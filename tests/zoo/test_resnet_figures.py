@@ -11,8 +11,9 @@ from functools import partial
 
 import pytest
 import torch
+from counting import account, parameters_under
+from lean import lean
 from torch import nn
-from zoo_measures import macs_by_layer, parameters
 
 from archlens.zoo.backbones.resnet import ResNet
 from archlens.zoo.backbones.xception import Xception65
@@ -83,7 +84,7 @@ TOTALS: list[tuple[str, Build, int, float, tuple[int, int]]] = [
 
 def on_meta(build: Build) -> nn.Module:
     with torch.device("meta"):
-        return build()
+        return lean(build())
 
 
 @pytest.mark.parametrize(
@@ -91,14 +92,13 @@ def on_meta(build: Build) -> nn.Module:
     [pytest.param(*row[1:], id=f"{row[0]}@{row[4][0]}x{row[4][1]}") for row in TOTALS],
 )
 def test_totals(build: Build, params: int, gmacs: float, size: tuple[int, int]) -> None:
-    network = on_meta(build)
-    assert parameters(network) == params
-    total = sum(macs_by_layer(network, size).values())
-    assert total / 1e9 == pytest.approx(gmacs, abs=0.00051)
+    found = account(on_meta(build), *size)
+    assert found.parameters == params
+    assert found.total / 1e9 == pytest.approx(gmacs, abs=0.00051)
 
 
 def test_deeplabv2_to_the_last_mac() -> None:
-    assert sum(macs_by_layer(on_meta(DeepLabv2), (513, 513)).values()) == 188_885_763_264
+    assert account(on_meta(DeepLabv2), 513, 513).total == 188_885_763_264
 
 
 PARTS: list[tuple[str, Build, tuple[int, int], dict[str, tuple[int | None, float]]]] = [
@@ -192,15 +192,12 @@ PARTS: list[tuple[str, Build, tuple[int, int], dict[str, tuple[int | None, float
 @pytest.mark.parametrize(("build", "size", "parts"), [pytest.param(*row[1:], id=row[0]) for row in PARTS])
 def test_parts(build: Build, size: tuple[int, int], parts: dict[str, tuple[int | None, float]]) -> None:
     network = on_meta(build)
-    macs = macs_by_layer(network, size)
+    found = account(network, *size)
     for part, (params, gmacs) in parts.items():
-        prefixes = tuple(part.split())
-        total = sum(count for name, count in macs.items() if name.startswith(prefixes))
-        assert total / 1e9 == pytest.approx(gmacs, abs=0.00051), part
+        prefixes = part.split()
+        assert found.macs_under(*prefixes) / 1e9 == pytest.approx(gmacs, abs=0.00051), part
         if params is not None:
-            assert params == sum(
-                p.numel() for name, p in network.named_parameters() if name.startswith(prefixes)
-            ), part
+            assert parameters_under(network, *prefixes) == params, part
 
 
 TRUNKS: list[tuple[str, Build, int, float]] = [  # at 224 px; GMAC
@@ -215,14 +212,14 @@ TRUNKS: list[tuple[str, Build, int, float]] = [  # at 224 px; GMAC
 
 @pytest.mark.parametrize(("build", "params", "gmacs"), [pytest.param(*row[1:], id=row[0]) for row in TRUNKS])
 def test_trunks(build: Build, params: int, gmacs: float) -> None:
-    trunk = on_meta(build)
-    assert parameters(trunk) == params
-    assert sum(macs_by_layer(trunk, (224, 224)).values()) / 1e9 == pytest.approx(gmacs, abs=0.00051)
+    found = account(on_meta(build), 224, 224)
+    assert found.parameters == params
+    assert found.total / 1e9 == pytest.approx(gmacs, abs=0.00051)
 
 
 def test_xception_classifier() -> None:
     """With a classifier of 1001 ways the trunk has the size of the ImageNet network."""
-    assert parameters(on_meta(Xception65)) + 2048 * 1001 + 1001 == 39_918_361
+    assert parameters_under(on_meta(Xception65), "") + 2048 * 1001 + 1001 == 39_918_361
 
 
 MADDS: list[tuple[str, Build, tuple[int, int], float, float]] = [
@@ -254,5 +251,4 @@ MADDS: list[tuple[str, Build, tuple[int, int], float, float]] = [
 def test_published_multiply_adds(
     build: Build, size: tuple[int, int], published: float, tolerance: float
 ) -> None:
-    total = sum(macs_by_layer(on_meta(build), size).values())
-    assert total / 1e9 == pytest.approx(published, rel=tolerance)
+    assert account(on_meta(build), *size).total / 1e9 == pytest.approx(published, rel=tolerance)

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import torch
 import torchvision
+from counting import account, chain_field
+from lean import lean
 from torch import Tensor, nn
-from zoo_measures import macs_by_layer, parameters
 
 from archlens.zoo.backbones.resnet import Features, ResNet
 from archlens.zoo.backbones.xception import Xception65
@@ -96,9 +97,9 @@ def test_dilated_baseline_is_torchvisions_fcn() -> None:
     with torch.device("meta"):
         ours = PSPNet(50, stem="7x7", dilate_first=False, ppm=False, aux=True)
         theirs = torchvision.models.segmentation.fcn_resnet50(weights_backbone=None, aux_loss=True)
-    assert parameters(ours) == parameters(theirs) == 35_322_218
-    size = (513, 513)
-    assert sum(macs_by_layer(ours, size).values()) == sum(macs_by_layer(theirs, size).values())
+    found, expected = account(lean(ours), 513, 513), account(lean(theirs), 513, 513)
+    assert found.parameters == expected.parameters == 35_322_218
+    assert found.total == expected.total
 
 
 @pytest.mark.parametrize(
@@ -113,25 +114,19 @@ def test_dilated_baseline_is_torchvisions_fcn() -> None:
 def test_the_counter_gives_torchvisions_published_totals(name: str, params: int, gmacs: float) -> None:
     with torch.device("meta"):
         network = getattr(torchvision.models.segmentation, name)(weights_backbone=None, aux_loss=True)
-    assert parameters(network) == params
-    assert sum(macs_by_layer(network, (520, 520)).values()) / 1e9 == pytest.approx(gmacs, abs=0.00051)
+    found = account(lean(network), 520, 520)
+    assert found.parameters == params
+    assert found.total / 1e9 == pytest.approx(gmacs, abs=0.00051)
 
 
-def field(*parts: nn.Module, start: tuple[int, int] = (1, 1)) -> tuple[int, int]:
+def field(*parts: nn.Module) -> tuple[int, int]:
     """Receptive field and jump in px along the chain of windows in `parts`, shortcuts left out."""
-    size, jump = start
-    for part in parts:
-        for name, module in part.named_modules():
-            if isinstance(module, nn.Conv2d | nn.MaxPool2d) and not (
-                "downsample" in name or "shortcut" in name
-            ):
-                kernel, stride, rate = (
-                    value if isinstance(value, int) else int(value[0])
-                    for value in (module.kernel_size, module.stride, module.dilation)
-                )
-                size += (kernel - 1) * rate * jump
-                jump *= stride
-    return size, jump
+    return chain_field(
+        module
+        for part in parts
+        for name, module in part.named_modules()
+        if not ("downsample" in name or "shortcut" in name)
+    )
 
 
 psp = {"stem": "beta", "output_stride": 8}
@@ -178,11 +173,10 @@ def test_resnet_receptive_fields(layout: dict[str, Any], resnet50: int, resnet10
 def test_branch_receptive_fields(build: Callable[[], Any], fields: list[int]) -> None:
     with torch.device("meta"):
         network = build()
-    trunk = field(network.backbone)
     branches = [
         part for name, part in network.aspp.named_children() if name not in ("image_pooling", "project")
     ]
-    assert [field(branch, start=trunk)[0] for branch in branches] == fields
+    assert [field(network.backbone, branch)[0] for branch in branches] == fields
 
 
 def test_xception_receptive_fields() -> None:
@@ -200,12 +194,11 @@ def test_xception_receptive_fields() -> None:
     chain = [field(*parts[: count + 1]) for count in range(len(parts))]
     assert chain == [(3, 2), (7, 2), (19, 4), (43, 8), (91, 16), (1627, 16), (1723, 16)]
     assert field(*parts, trunk.exit2) == (1915, 16)
-    tap = field(trunk.entry2.sep1, trunk.entry2.sep2, start=chain[2])
-    assert tap == (35, 4)
+    assert field(*parts[:3], trunk.entry2.sep1, trunk.entry2.sep2) == (35, 4)
 
 
 def shapes(trunk: nn.Module, size: int) -> tuple[tuple[int, ...], ...]:
-    features: Features = trunk.eval()(torch.empty(1, 3, size, size, device="meta"))
+    features: Features = lean(trunk).eval()(torch.empty(1, 3, size, size, device="meta"))
     return tuple(tuple(feature.shape[1:]) for feature in features)
 
 
