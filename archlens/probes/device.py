@@ -1,0 +1,190 @@
+"""Where a measurement runs: names to devices, facts about them, and the errors that they raise."""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from archlens.errors import DeviceError
+
+
+def resolve(name: str = "auto", *, allow_meta: bool = False) -> torch.device:
+    """`auto`, `cpu`, `cuda`, `cuda:1` or `meta` as a device that is there.
+
+    Args:
+        name: `auto` is CUDA where there is a usable card, else the CPU.
+        allow_meta: Measurements need values, so `meta` is refused unless the caller says otherwise.
+
+    Raises:
+        DeviceError: The device is not there, or is none.
+    """
+    text = name.strip().lower()
+    if text == "auto":
+        return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+    if text == "cpu":
+        return torch.device("cpu")
+    if text == "meta":
+        if allow_meta:
+            return torch.device("meta")
+        raise DeviceError(
+            "The meta device has shapes and no values: nothing can be measured on it.",
+            hint="Use --device cpu, or --device cuda where there is a card.",
+        )
+    kind, _, number = text.partition(":")
+    if kind != "cuda" or (number and not number.isdigit()) or text.endswith(":"):
+        raise DeviceError(
+            f"{name!r} is not a device that archlens knows.", hint="Use auto, cpu, cuda, cuda:N or meta."
+        )
+    if not torch.cuda.is_available():
+        built = torch.version.cuda
+        why = (
+            "this PyTorch was built without it"
+            if built is None
+            else f"PyTorch, built for CUDA {built}, finds no usable card"
+        )
+        raise DeviceError(f"CUDA was asked for and is not there: {why}.", hint="Use --device cpu or auto.")
+    index = int(number or 0)
+    count = torch.cuda.device_count()
+    if index >= count:
+        raise DeviceError(
+            f"There is no cuda:{index}: this machine has {count} card{'s' if count > 1 else ''}.",
+            hint="Use " + " or ".join(f"cuda:{i}" for i in range(count)) + ".",
+        )
+    return torch.device("cuda", index)
+
+
+@dataclass(frozen=True)
+class DeviceFacts:
+    """What a reader must know about the device to judge a figure.
+
+    Attributes:
+        type: `cpu` or `cuda`.
+        name: The card's or the processor's own name.
+        memory_bytes: Total memory; 0 where the system does not say.
+        threads: CPU threads that torch uses (0 on a card).
+        torch: PyTorch's version.
+        cuda: CUDA version that PyTorch was built for, None on the CPU.
+    """
+
+    type: str
+    name: str
+    memory_bytes: int
+    threads: int
+    torch: str
+    cuda: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Identifies ceilings measured on the device: the name, and the threads where they matter."""
+        return self.name if self.type == "cuda" else f"{self.name} ({self.threads} threads)"
+
+
+def facts(device: torch.device) -> DeviceFacts:
+    """Name and memory of a device."""
+    if device.type == "cuda":
+        card = torch.cuda.get_device_properties(device)
+        return DeviceFacts("cuda", card.name, card.total_memory, 0, torch.__version__, torch.version.cuda)
+    total = meminfo().get("MemTotal", 0)
+    return DeviceFacts("cpu", _cpu_name(), total, torch.get_num_threads(), torch.__version__)
+
+
+def available_bytes(device: torch.device) -> int | None:
+    """Memory that a new tensor may take, or None where the system does not say."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(free + cached)
+    return meminfo().get("MemAvailable")
+
+
+def meminfo() -> dict[str, int]:
+    """/proc/meminfo in bytes; empty where there is none."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return {}
+    out = {}
+    for line in lines:
+        name, _, rest = line.partition(":")
+        words = rest.split()
+        if words and words[0].isdigit():
+            out[name] = int(words[0]) * (1024 if len(words) > 1 else 1)
+    return out
+
+
+def _cpu_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine() or os.name
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def clean(device: torch.device) -> None:
+    """Give back what torch keeps for reuse, so that the next try (or another process) finds the memory."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on a card or on the CPU."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    text = str(error)
+    # The CPU allocator and some libraries raise a plain RuntimeError.
+    signs = ("can't allocate memory", "not enough memory", "CUDA out of memory", "ALLOC_FAILED")
+    return isinstance(error, RuntimeError) and any(sign in text for sign in signs)
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether an error says that the card is gone or in a state from which only a new process recovers."""
+    if not isinstance(error, RuntimeError) or is_out_of_memory(error):
+        return False
+    text = str(error)
+    return "CUDA error" in text or "cudaError" in text or "device-side assert" in text
+
+
+@contextmanager
+def guarded(device: torch.device, doing: str, hint: str) -> Iterator[None]:
+    """Turn memory that ran out and a lost card into a `DeviceError`, and leave the card clean.
+
+    Args:
+        device: Where the work runs.
+        doing: What was tried, for the message.
+        hint: What to do when memory ran out.
+    """
+    message = ""
+    try:
+        yield
+    except Exception as error:
+        if is_out_of_memory(error):
+            message = f"{facts(device).name} ran out of memory while {doing}."
+        elif is_lost(error):
+            first = str(error).splitlines()[0]
+            # Asking the card anything more would fail the same way.
+            raise DeviceError(
+                f"The card was lost while {doing}: {first}",
+                hint="Start again in a new process; look at nvidia-smi and the system's log first.",
+            ) from error
+        else:
+            raise
+    if message:
+        # Outside the handler: while it runs, the traceback keeps the failed run's tensors alive.
+        clean(device)
+        raise DeviceError(message, hint=hint)
