@@ -37,7 +37,7 @@ _V3_PLUS = _Paper(
     "ECCV 2018",
 )
 
-NUM_CLASSES = Option("num_classes", "int", 21, "number of classes")
+NUM_CLASSES = Option("num_classes", "int", 21, "classes, background included")
 SCORE_RATES = Option("rates", "ints", (6, 12, 18, 24), "dilation of each summed score layer")
 OUTPUT_STRIDE = Option(
     "output_stride",
