@@ -1,4 +1,4 @@
-"""An independent account of a network: hooks on its modules, shapes, and the textbook recursions. No archlens.
+"""An account of a network that shares nothing with archlens: hooks on modules, shapes, arithmetic.
 
 MACs are those of convolutions, transposed convolutions and linear layers, per image; parameters include
 biases and frozen values.

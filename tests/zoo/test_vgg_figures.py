@@ -1,4 +1,4 @@
-"""Parameters, MACs, map sizes and fields of the AlexNet and VGG-16 networks, against figures counted elsewhere.
+"""The AlexNet and VGG-16 networks against counted figures: parameters, MACs, map sizes, fields.
 
 Sources: tables of the papers where they print a figure (FCN table 1, DeepLabv1 table 2), else an
 independent count of the released prototxts. GMAC are given to three decimals and compared so.
