@@ -15,7 +15,7 @@ from torch import nn
 
 from archlens.zoo.catalogue import find
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)
 
 
 @cache

@@ -16,7 +16,7 @@ from archlens.zoo.catalogue import find
 from archlens.zoo.dilatednet import ContextModule
 from archlens.zoo.entries_vgg import VGG_ENTRIES
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)
 
 NAMES = [entry.name for entry in VGG_ENTRIES]
 SMALL = {"alexnet": 227, "fcn": 33, "dilatednet": 187}  # a small legal side by family; DeepLab: 33

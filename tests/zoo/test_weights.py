@@ -16,7 +16,7 @@ from archlens.zoo.backbones.vgg import VGG16, Pool
 from archlens.zoo.catalogue import find
 from archlens.zoo.weights import load_checkpoint, vgg16_from_torchvision, vgg16_to_torchvision
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)
 
 
 def values(network: nn.Module) -> dict[str, torch.Tensor]:
