@@ -162,7 +162,7 @@ def follow(box: Box, shape: tuple[int, ...], steps: tuple[Step, ...]) -> Box:
     for step in steps:
         match step:
             case Along(dim, geometry, size):
-                for axis in range(len(lo)):
+                for axis in _concerned(lo, dim, geometry, shape[dim], size):
                     lo[axis], hi[axis] = _along(lo[axis], hi[axis], dim, geometry, shape[dim], size)
                 shape = (*shape[:dim], size, *shape[dim + 1 :])
             case Reshape(new):
@@ -176,10 +176,25 @@ def follow(box: Box, shape: tuple[int, ...], steps: tuple[Step, ...]) -> Box:
     return Box(tuple(lo), tuple(hi))
 
 
+def _concerned(lo: list[Ints], dim: int, geometry: Geometry, n_in: int, n_out: int) -> list[int]:
+    """The axes whose arrays a geometry changes: those that vary along the dimension.
+
+    Where rows read nothing, one axis that says so is enough to make the unit empty; if none varies along
+    this dimension, the first has to.
+    """
+    vary = [axis for axis, a in enumerate(lo) if a.shape[dim] != 1]
+    if vary or not lo or isinstance(geometry, Full) or n_in == 1:
+        return vary if vary else list(range(len(lo)))
+    return [] if bool((reads(geometry, n_in, n_out) >= 0).any(axis=1).all()) else [0]
+
+
 def _along(lo: Ints, hi: Ints, dim: int, geometry: Geometry, n_in: int, n_out: int) -> tuple[Ints, Ints]:
     if isinstance(geometry, Full):
         return lo.min(axis=dim, keepdims=True), hi.max(axis=dim, keepdims=True)
     index = reads(geometry, n_in, n_out)
+    if n_in == 0:
+        empty = (*lo.shape[:dim], n_out, *lo.shape[dim + 1 :])
+        return np.full(empty, NOTHING), np.full(empty, -NOTHING)
     if lo.shape[dim] == 1 and n_in != 1:
         # The same for all positions along this dimension: only rows without any tap change something.
         some = (index >= 0).any(axis=1)
@@ -206,10 +221,17 @@ def merge(parts: Sequence[Box], shape: tuple[int, ...]) -> Box:
             low, high = np.minimum(low, other.lo[axis]), np.maximum(high, other.hi[axis])
         lo.append(low)
         hi.append(high)
-    for dim in range(len(shape)):
-        lo = [_squeeze(a, dim) for a in lo]
-        hi = [_squeeze(a, dim) for a in hi]
-    return Box(tuple(lo), tuple(hi))
+    pairs = [_squeeze_both(low, high, len(shape)) for low, high in zip(lo, hi, strict=True)]
+    return Box(tuple(p[0] for p in pairs), tuple(p[1] for p in pairs))
+
+
+def _squeeze_both(lo: Any, hi: Any, ndim: int) -> tuple[Any, Any]:
+    """Size 1 along every dimension on which neither end depends: both keep one shape, walks rely on it."""
+    for dim in range(ndim):
+        low, high = _squeeze(lo, dim), _squeeze(hi, dim)
+        if low.shape[dim] == high.shape[dim] == 1:
+            lo, hi = low, high
+    return lo, hi
 
 
 def _mask_empty(box: Box) -> Box:
@@ -231,7 +253,7 @@ def _mask_empty(box: Box) -> Box:
 
 def _squeeze(a: Any, dim: int) -> Any:
     """Size 1 along `dim` where all positions agree."""
-    if a.shape[dim] == 1:
+    if a.shape[dim] <= 1:
         return a
     first = a.take([0], axis=dim)
     return first if bool((a == first).all()) else a
