@@ -313,21 +313,16 @@ class Graph:
                 out[source].append(node.id)
         return out
 
-    def layer_inputs(self, index: int) -> list[str]:
-        """Names of the layers (or `input`) that a layer reads, in order of use."""
-        of = self.layer_of()
-        own = set(self.layers[index].nodes)
-        names: list[str] = []
-        for n in self.layers[index].nodes:
-            for edge in self.nodes[n].edges:
-                if edge.source in own:
-                    continue
-                name = (
-                    self.layers[of[edge.source]].name if edge.source in of else self.input_name(edge.source)
-                )
-                if name not in names:
-                    names.append(name)
-        return names
+    def layer_inputs(self) -> list[tuple[str, ...]]:
+        """For each layer the names of the layers (or `input`) that it reads, in order of use."""
+        names = {n: layer.name for layer in self.layers for n in layer.nodes}
+        names.update({n: self.input_name(n) for n in self.inputs})
+        out = []
+        for layer in self.layers:
+            own = set(layer.nodes)
+            read = [e.source for n in layer.nodes for e in self.nodes[n].edges if e.source not in own]
+            out.append(tuple(dict.fromkeys(names[source] for source in read)))
+        return out
 
     def input_name(self, node: int) -> str:
         """`input`, or `input:2`, ... where there are several."""

@@ -101,6 +101,7 @@ def describe(
         return None if node is None or node not in of else names[of[node]]
 
     rows = []
+    inputs = graph.layer_inputs()
     for index, layer in enumerate(graph.layers):
         node = graph.nodes[layer.output]
         field = fields[node.id]
@@ -109,7 +110,7 @@ def describe(
             LayerReport(
                 name=layer.name,
                 op=layer.op,
-                inputs=tuple(graph.layer_inputs(index)),
+                inputs=inputs[index],
                 shape=node.shape,
                 params=layer.params,
                 macs=sum(n.macs for n in parts),

@@ -110,7 +110,7 @@ class Rows:
         elif leaf:
             frame.row = self._open(name, name.rpartition(".")[0], frame.kind)
             self.called.add(name)
-            self._count(frame.row, (n for n in self.sizes if n.startswith(name + ".")))
+            self._count(frame.row, (self.params[id(p)] for p in module.parameters()))
         self.stack.append(frame)
 
     def _leave(self, _module: nn.Module, _: Any, output: Any) -> Any:

@@ -44,7 +44,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        return True  # otherwise the first call imports torch._dynamo, a second of work for nothing
+        return False  # True would wrap the method, whose first call then imports torch._dynamo: a second
 
     # -------------------------------------------------------------- the run
 
