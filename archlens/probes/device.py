@@ -5,14 +5,16 @@ from __future__ import annotations
 import gc
 import os
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
 from archlens.errors import DeviceError
+
+T = TypeVar("T")
 
 
 def resolve(name: str = "auto", *, allow_meta: bool = False) -> torch.device:
@@ -160,31 +162,28 @@ def is_lost(error: BaseException) -> bool:
     return "CUDA error" in text or "cudaError" in text or "device-side assert" in text
 
 
-@contextmanager
-def guarded(device: torch.device, doing: str, hint: str) -> Iterator[None]:
-    """Turn memory that ran out and a lost card into a `DeviceError`, and leave the card clean.
+def guarded(device: torch.device, doing: str, hint: str, work: Callable[[], T]) -> T:
+    """Do some work; memory that runs out and a lost card become a `DeviceError`, and the card is left clean.
+
+    A function and not a context manager: a `with` keeps the failed work's frames, and with them its tensors,
+    alive until after the cleaning.
 
     Args:
         device: Where the work runs.
-        doing: What was tried, for the message.
-        hint: What to do when memory ran out.
+        doing: What is tried, for the message.
+        hint: What to do when memory runs out.
     """
-    message = ""
     try:
-        yield
+        return work()
     except Exception as error:
-        if is_out_of_memory(error):
-            message = f"{facts(device).name} ran out of memory while {doing}."
-        elif is_lost(error):
+        if is_lost(error):
             first = str(error).splitlines()[0]
             # Asking the card anything more would fail the same way.
             raise DeviceError(
                 f"The card was lost while {doing}: {first}",
                 hint="Start again in a new process; look at nvidia-smi and the system's log first.",
             ) from error
-        else:
+        if not is_out_of_memory(error):
             raise
-    if message:
-        # Outside the handler: while it runs, the traceback keeps the failed run's tensors alive.
-        clean(device)
-        raise DeviceError(message, hint=hint)
+    clean(device)
+    raise DeviceError(f"{facts(device).name} ran out of memory while {doing}.", hint=hint)

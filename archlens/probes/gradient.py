@@ -19,31 +19,27 @@ gradient counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from archlens.errors import LayerError, UsageError
-from archlens.graph import Node
+from archlens.errors import UsageError
 from archlens.probes import images as pictures
 from archlens.probes import weights
-from archlens.probes.centre import unit_centre
 from archlens.probes.device import guarded
-from archlens.probes.figures import Figure, Floats, Rings, summarise
+from archlens.probes.energy import Probe
+from archlens.probes.figures import Figure, summarise
 from archlens.probes.live import Live
+from archlens.probes.progress import Progress, quiet
 
-Progress = Callable[[int, int], None]
+T = TypeVar("T")
 BatchNorm = Literal["calibrated", "batch"]
-
-
-def _quiet(_done: int, _total: int) -> None:
-    """No progress bar."""
 
 
 @dataclass(frozen=True)
@@ -92,151 +88,6 @@ class GradientField:
         return bool(np.isfinite(self.map).all())
 
 
-class _Probe:
-    """Gradient energy of one unit, batch by batch."""
-
-    def __init__(
-        self,
-        live: Live,
-        layer: str,
-        unit: Sequence[int] | None,
-        channel: int | None,
-        origin: str,
-        draws: int,
-        mixed: bool,
-        seed: int,
-    ) -> None:
-        self.live, self.layer, self.origin = live, layer, origin
-        self.unit = live.unit(layer, unit)
-        count = live.channels(layer)
-        if channel is not None and not 0 <= channel < count:
-            raise LayerError(f"{layer} has no channel {channel}.", hint=f"Its channels are 0 to {count - 1}.")
-        if draws < 1:
-            raise UsageError("At least one draw of signs is needed.", hint="For instance draws=1.")
-        self.channels = [channel] if channel is not None else list(range(count))
-        self.channel, self.draws, self.mixed = channel, draws, mixed
-        self.source: Node = live.node(origin)
-        self.signs = torch.Generator().manual_seed(seed + 1)
-        self.size = tuple(self.source.shape[d] for d in self.source.positions)
-        self.centre = unit_centre(live.graph, live.node(layer), self.unit, self.source)
-        self.rings = Rings(self.size, self.centre)
-        self.sum = np.zeros(self.size)
-        self.profiles: list[Floats] = []
-        self.dead = self.overflown = 0
-        self.zeros = self.values = 0
-
-    def maps(self, x: Tensor, alone: bool) -> list[Floats]:
-        """Energy maps of each image of a batch.
-
-        Args:
-            x: (N, C, *spatial).
-            alone: Images see each other: pass each unit back by itself.
-        """
-        x = x.to(self.live.device, self.live.dtype)
-        if self.origin == "input":
-            x.requires_grad_(True)
-        device = self.live.device.type
-        with torch.enable_grad(), torch.autocast(device, torch.bfloat16, enabled=self.mixed):
-            got, start = self.live.run(x, [self.layer], self.origin)
-            values = self.live.at(self.layer, got[self.layer], self.unit)  # (N, channels)
-        values = values[:, self.channels].to(torch.promote_types(values.dtype, torch.float32))
-        self.zeros += int((values == 0).sum())
-        self.values += values.numel()
-        n = len(values)
-        if not values.requires_grad or not n:
-            raise LayerError(
-                f"{self.layer} does not depend on {self.origin}.", hint="Choose a layer behind it."
-            )
-        energy = np.zeros((n, *self.size))
-        cotangents = list(self._cotangents(n, values.dtype))
-        groups = [[i] for i in range(n)] if alone else [list(range(n))]
-        left = len(cotangents) * len(groups)
-        for group in groups:
-            for signs in cotangents:
-                left -= 1
-                weight = torch.zeros_like(values)
-                weight[group] = signs[group].to(values)
-                (g,) = torch.autograd.grad(values, start, weight, retain_graph=left > 0, allow_unused=True)
-                if g is None:
-                    raise LayerError(
-                        f"{self.layer} does not depend on {self.origin}.", hint="Choose a layer behind it."
-                    )
-                energy[group] += self._per_position(g.detach())[group]
-        exact = len(self.channels) <= self.draws
-        passes = len(self.channels) if exact else self.draws * len(self.channels)
-        energy[~torch.isfinite(values).all(1).cpu().numpy()] = np.nan  # the unit itself overflowed
-        return list(energy / passes)
-
-    def _cotangents(self, n: int, dtype: torch.dtype) -> Iterator[Tensor]:
-        """(N, channels): unit vectors where there are few channels, else independent signs an image."""
-        count = len(self.channels)
-        if count <= self.draws:
-            for c in range(count):
-                one = torch.zeros((n, count), dtype=dtype)
-                one[:, c] = 1
-                yield one
-            return
-        for _ in range(self.draws):
-            yield torch.randint(0, 2, (n, count), generator=self.signs).to(dtype) * 2 - 1
-
-    def _per_position(self, g: Tensor) -> Floats:
-        """(N, ...) gradient -> (N, *positions) energy, in float64."""
-        energy = g.double().square()
-        places = self.source.positions
-        drop = [d for d in range(1, g.ndim) if d not in places]
-        if 0 in places:
-            raise LayerError(f"{self.origin} has its positions in the batch.", hint="Measure from the input.")
-        return np.asarray((energy.sum(drop) if drop else energy).cpu().numpy())
-
-    def add(self, energy: Floats) -> None:
-        """Count one run."""
-        total = energy.sum()
-        if not np.isfinite(total):
-            self.overflown += 1
-            return
-        if total == 0:
-            self.dead += 1
-        self.sum += energy
-        self.profiles.append(self.rings.profile(energy))
-
-    def result(self, source: str, precision: str, seed: int, notes: Sequence[str]) -> GradientField:
-        """Everything that was counted."""
-        runs = len(self.profiles)
-        whole = self.sum.sum()
-        mean = self.sum / whole if runs and whole > 0 else np.full(self.size, np.nan)
-        rows = np.array(self.profiles) if runs else np.zeros((0, len(self.rings.distance) + 1))
-        summary = summarise(self.rings, rows, seed)
-        said = [*self.live.notes, *notes]
-        if self.dead:
-            said.append(
-                f"dead in {self.dead} of {runs + self.overflown} runs: no gradient reaches {self.origin}"
-            )
-        if self.overflown:
-            said.append(
-                f"{self.overflown} of {runs + self.overflown} runs had an infinite or undefined gradient "
-                "and do not count"
-            )
-        return GradientField(
-            layer=self.layer,
-            unit=self.unit,
-            channel=self.channel,
-            origin=self.origin,
-            map=mean,
-            centre=self.centre,
-            sides=summary.sides,
-            far=summary.far,
-            total=summary.total,
-            runs=runs,
-            dead=self.dead,
-            overflown=self.overflown,
-            off=self.zeros / self.values if self.values else float("nan"),
-            source=source,
-            precision=precision,
-            seed=seed,
-            notes=tuple(said),
-        )
-
-
 def over_weights(
     live: Live,
     layer: str,
@@ -252,7 +103,7 @@ def over_weights(
     draws: int = 1,
     mixed: bool = False,
     seed: int = 0,
-    progress: Progress = _quiet,
+    progress: Progress = quiet,
 ) -> GradientField:
     """Average over fresh random weights; each run draws a network and a batch of noise images.
 
@@ -272,7 +123,7 @@ def over_weights(
     norms = bool(weights.batch_norms(live.model))
     if norms and batch_norm == "batch" and batch_size < 2:
         raise UsageError("Batch statistics need at least two images.", hint="Use --batch-size 2 or more.")
-    probe = _Probe(live, layer, unit, channel, origin, draws, mixed, seed)
+    probe = Probe(live, layer, unit, channel, origin, draws, mixed, seed)
     notes: list[str] = []
     generator = torch.Generator().manual_seed(seed)
 
@@ -280,8 +131,8 @@ def over_weights(
         x = pictures.noise(noise, count, live.input_shape, generator)
         return x.to(live.device, live.dtype)
 
-    fewest = 0
-    with guarded(live.device, f"measuring the gradient of {layer}", "Use a smaller --batch-size or input."):
+    def work() -> int:
+        fewest = 0
         for run in range(runs):
             left = weights.draw(live.model, generator, live.frozen)
             if run == 0 and left:
@@ -298,6 +149,9 @@ def over_weights(
                 maps = probe.maps(batch, alone=False)
             probe.add(np.mean(maps, axis=0))
             progress(run + 1, runs)
+        return fewest
+
+    fewest = _guarded(live, layer, work)
     if norms:
         how = f"statistics of {calibration} noise images, then frozen" if batch_norm == "calibrated" else ""
         notes.append("batch norm: " + (how or f"statistics of each batch of {batch_size}"))
@@ -305,7 +159,7 @@ def over_weights(
             notes.append(
                 f"a batch norm takes its variance over {fewest} values (a pooled map): its share is uncertain"
             )
-    return probe.result(f"random weights, {noise} noise", _precision(live, mixed), seed, notes)
+    return _result(probe, f"random weights, {noise} noise", _precision(live, mixed), seed, notes)
 
 
 def over_images(
@@ -321,7 +175,7 @@ def over_images(
     draws: int = 1,
     mixed: bool = False,
     seed: int = 0,
-    progress: Progress = _quiet,
+    progress: Progress = quiet,
 ) -> GradientField:
     """Average over images, the weights as they are and batch norms frozen. Each image is one run.
 
@@ -331,16 +185,24 @@ def over_images(
     """
     if not paths or batch_size < 1:
         raise UsageError("No images to measure with.", hint="Give a folder by --images.")
-    probe = _Probe(live, layer, unit, channel, origin, draws, mixed, seed)
-    done = 0
-    with guarded(live.device, f"measuring the gradient of {layer}", "Use a smaller --batch-size or input."):
+    probe = Probe(live, layer, unit, channel, origin, draws, mixed, seed)
+
+    def work() -> None:
+        done = 0
         for batch in pictures.batches(paths, live.input_shape[1:], how, batch_size):
             for energy in probe.maps(batch, alone=False):
                 probe.add(energy)
             done += len(batch)
             progress(done, len(paths))
+
+    _guarded(live, layer, work)
     source = f"{len(paths)} image{'s' if len(paths) > 1 else ''}"
-    return probe.result(source, _precision(live, mixed), seed, [f"preprocessing: {how.name}"])
+    return _result(probe, source, _precision(live, mixed), seed, [f"preprocessing: {how.name}"])
+
+
+def _guarded(live: Live, layer: str, work: Callable[[], T]) -> T:
+    doing = f"measuring the gradient of {layer}"
+    return guarded(live.device, doing, "Use a smaller --batch-size or --input-size.", work)
 
 
 def _precision(live: Live, mixed: bool) -> str:
@@ -351,3 +213,41 @@ def _precision(live: Live, mixed: bool) -> str:
 def _few(names: Sequence[str]) -> str:
     rest = len(names) - 3
     return ", ".join(names[:3]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _result(probe: Probe, source: str, precision: str, seed: int, notes: Sequence[str]) -> GradientField:
+    """Everything that was counted."""
+    runs = len(probe.profiles)
+    whole = probe.sum.sum()
+    mean = probe.sum / whole if runs and whole > 0 else np.full(probe.size, np.nan)
+    rows = np.array(probe.profiles) if runs else np.zeros((0, len(probe.rings.distance) + 1))
+    summary = summarise(probe.rings, rows, seed)
+    said = [*probe.live.notes, *notes]
+    if probe.dead:
+        said.append(
+            f"dead in {probe.dead} of {runs + probe.overflown} runs: no gradient reaches {probe.origin}"
+        )
+    if probe.overflown:
+        said.append(
+            f"{probe.overflown} of {runs + probe.overflown} runs had an infinite or undefined gradient "
+            "and do not count"
+        )
+    return GradientField(
+        layer=probe.layer,
+        unit=probe.unit,
+        channel=probe.channel,
+        origin=probe.origin,
+        map=mean,
+        centre=probe.centre,
+        sides=summary.sides,
+        far=summary.far,
+        total=summary.total,
+        runs=runs,
+        dead=probe.dead,
+        overflown=probe.overflown,
+        off=probe.zeros / probe.values if probe.values else float("nan"),
+        source=source,
+        precision=precision,
+        seed=seed,
+        notes=tuple(said),
+    )

@@ -10,108 +10,18 @@ wanted one. Both walks are `Walk`, so they count alike; the function's name and 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
-from torch.overrides import TorchFunctionMode
 
-from archlens.capture.rows import Rows, _is_leaf
+from archlens.capture.rows import Rows
 from archlens.capture.trace import Tracer, _named
 from archlens.errors import ArchlensError, DeviceError, LayerError, TraceError, did_you_mean
 from archlens.graph import Graph, Node
 from archlens.probes.device import clean
-
-
-class Call(NamedTuple):
-    """Where a row's result comes to light: the `turn`-th call of a leaf module, or (module None) the
-    `turn`-th call of a torch function outside of leaf modules, which must be `function`."""
-
-    module: str | None
-    turn: int
-    function: str = ""
-
-
-class Walk(TorchFunctionMode):
-    """Counts calls while a model runs; `begin(call)` and `end(call, output)` surround each.
-
-    What `end` returns replaces the output, unless it is None.
-    """
-
-    def __init__(
-        self,
-        model: nn.Module,
-        begin: Callable[[Call], None] | None = None,
-        end: Callable[[Call, Any], Any] | None = None,
-    ) -> None:
-        super().__init__()
-        self.model = model
-        self.names = {id(m): n for n, m in reversed(list(model.named_modules(remove_duplicate=False)))}
-        self.begin, self.end = begin, end
-        self.current: Call | None = None
-        self._leaves: list[Call | None] = []  # one entry a module call; the leaf's own call where in one
-        self._stack: list[str] = []
-        self._module_calls: dict[str, int] = {}
-        self._functions = 0
-
-    @contextmanager
-    def walking(self) -> Iterator[None]:
-        """Follow the calls made inside."""
-        before = register_module_forward_pre_hook(self._enter)
-        after = register_module_forward_hook(self._leave, always_call=True)
-        try:
-            with self:
-                yield
-        finally:
-            before.remove()
-            after.remove()
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if self._leaves and self._leaves[-1] is not None:
-            return func(*args, **(kwargs or {}))
-        self._functions += 1
-        call = Call(None, self._functions, str(getattr(func, "__name__", func)))
-        self.current = call
-        try:
-            return self._around(call, lambda: func(*args, **(kwargs or {})))
-        finally:
-            self.current = None
-
-    def _around(self, call: Call, work: Callable[[], Any]) -> Any:
-        if self.begin is not None:
-            self.begin(call)
-        out = work()
-        if self.end is not None:
-            changed = self.end(call, out)
-            return out if changed is None else changed
-        return out
-
-    def _enter(self, module: nn.Module, _: Any) -> None:
-        outer = self._leaves[-1] if self._leaves else None
-        name = self.names.get(id(module)) or (self._stack[-1] if self._stack else "")
-        leaf = outer
-        if outer is None and module is not self.model and _is_leaf(module):
-            count = self._module_calls[name] = self._module_calls.get(name, 0) + 1
-            leaf = self.current = Call(name, count)
-            if self.begin is not None:
-                with torch._C.DisableTorchFunction():
-                    self.begin(leaf)
-        self._leaves.append(leaf)
-        self._stack.append(name)
-
-    def _leave(self, _module: nn.Module, _: Any, output: Any) -> Any:
-        leaf = self._leaves.pop()
-        self._stack.pop()
-        if leaf is None or (self._leaves and self._leaves[-1] is not None):
-            return None
-        self.current = None
-        if self.end is None:
-            return None
-        with torch._C.DisableTorchFunction():  # what the callback computes is not the model's call
-            return self.end(leaf, output)
+from archlens.probes.walk import Call, Walk
 
 
 class _NotedRows(Rows):

@@ -26,15 +26,9 @@ from archlens.probes.centre import unit_centre
 from archlens.probes.device import guarded
 from archlens.probes.live import Live
 from archlens.probes.occluder import Canvas, Floats, Occluder, equivalent_side, paint, patched
-
-Progress = Callable[[int, int], None]
-
+from archlens.probes.progress import Progress, quiet
 
 PATCH = Occluder()
-
-
-def _quiet(_done: int, _total: int) -> None:
-    """No progress bar."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +122,7 @@ def measure(
     batch_size: int = 32,
     source: str = "images",
     seed: int = 0,
-    progress: Progress = _quiet,
+    progress: Progress = quiet,
 ) -> list[OcclusionField]:
     """The empirical field of several layers at once: every occluded image is run once for all of them.
 
@@ -154,10 +148,9 @@ def measure(
     if not 0 < threshold < 1 or top < 1 or channels < 1:
         raise UsageError("The threshold lies between 0 and 1; at least one image and one channel are needed.")
     states = [_Layer(name) for name in layers]
-    with (
-        guarded(live.device, "measuring the occlusion field", "Use a smaller --batch-size."),
-        torch.no_grad(),
-    ):
+
+    @torch.no_grad()
+    def work() -> int:
         pictures = _first_look(live, states, images, channel, channels, top)
         if not pictures:
             raise UsageError("No images to measure with.", hint="Give a folder by --images.")
@@ -170,7 +163,10 @@ def measure(
                 progress(before * len(places) + done, len(needed) * len(places))
 
             _occlude(live, states, pictures[index], index, occluder, places, batch_size, generator, report)
-    words = f"{source}, {len(pictures)} in all"
+        return len(pictures)
+
+    count = guarded(live.device, "measuring the occlusion field", "Use a smaller --batch-size.", work)
+    words = f"{source}, {count} in all"
     return [_result(live, s, unit, occluder, threshold, top, words) for s in states]
 
 
