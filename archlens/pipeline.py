@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archlens import cache
 from archlens.analyses.boxes import Box, boxes
 from archlens.analyses.class_score import class_score, main_output
 from archlens.analyses.cost import totals
@@ -23,7 +24,7 @@ from archlens.results import (
     read_report_data,
     report_from_dict,
 )
-from archlens.spec import parse_size, parse_spec
+from archlens.spec import Spec, parse_size, parse_spec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,6 +45,7 @@ def analyze(
     origin: str | None = None,
     at: str | None = None,
     progress: Progress = _silent,
+    use_cache: bool = False,
 ) -> Report:
     """Measure a network and derive what every layer sees and costs.
 
@@ -55,6 +57,7 @@ def analyze(
         origin: Layer to measure fields from, instead of the input.
         at: Layer to take for the class-score cell, or "output".
         progress: Called with a few words before each slow step.
+        use_cache: Keep and reuse captures of zoo and installed networks (`archlens.cache`).
 
     Returns:
         The report.
@@ -62,14 +65,14 @@ def analyze(
     Raises:
         ArchlensError: With what was wrong, where, and what to do.
     """
-    size = parse_size(input_size) if isinstance(input_size, str) else input_size and tuple(input_size)
+    size = (
+        parse_size(input_size) if isinstance(input_size, str) else (tuple(input_size) if input_size else None)
+    )
     if isinstance(model, str):
         spec = parse_spec(model, settings)
         if spec.kind == "report":
             return _saved(spec.target, size, unit, origin, at)
-        from archlens.capture.run import capture_spec
-
-        graph, name = capture_spec(spec, size, progress)
+        graph, name = _captured(spec, size, progress, use_cache)
         text = (
             spec.text if not settings else spec.text + ("&" if "?" in spec.text else "?") + "&".join(settings)
         )
@@ -78,6 +81,22 @@ def analyze(
 
         graph, name, text = capture_module(model, size), type(model).__name__, type(model).__name__
     return describe(graph, text, name, unit=unit, origin=origin, at=at)
+
+
+def _captured(
+    spec: Spec, size: tuple[int, ...] | None, progress: Progress, use_cache: bool
+) -> tuple[Graph, str]:
+    """The graph and the name of what a spec names, from the cache where that is allowed and there."""
+    wanted = cache.key(spec, size) if use_cache else None
+    if wanted is not None and (kept := cache.load(wanted)) is not None:
+        return kept
+    progress("loading torch")
+    from archlens.capture.run import capture_spec
+
+    graph, name = capture_spec(spec, size, progress)
+    if wanted is not None:
+        cache.store(wanted, graph, name)
+    return graph, name
 
 
 def describe(
