@@ -6,11 +6,12 @@ tuple of `Step`s that map positions of the source tensor to positions of the res
 walks over these steps, so nothing behind the capture ever looks at an operator's name to know its
 geometry.
 
-Three kinds of step suffice:
+Four kinds of step suffice:
 
 * `Along`   - one tensor dimension is read through a 1-D `Geometry` (window, resize, pad, ...);
 * `Reshape` - the same elements, in row-major order, under another shape;
-* `Permute` - dimensions in another order.
+* `Permute` - dimensions in another order;
+* `Keep`    - elements that a constant mask cuts read nothing (attention within shifted windows).
 
 A tensor dimension that carries the input's axis `a` is followed through reshapes by the node's `layout`
 (one tuple of `Atom`s a dimension), so tokens can be folded back into a map.
@@ -107,13 +108,6 @@ class Grouped:
     groups: int
 
 
-@dataclass(frozen=True, slots=True)
-class Masked:
-    """Output row i reads input j where mask[i][j]: rows as bit strings, "1" = reads (windowed attention)."""
-
-    rows: tuple[str, ...]
-
-
 Geometry: TypeAlias = (
     Window
     | TransposedWindow
@@ -125,7 +119,6 @@ Geometry: TypeAlias = (
     | IndexMap
     | Full
     | Grouped
-    | Masked
 )
 
 
@@ -155,7 +148,16 @@ class Permute:
     dims: tuple[int, ...]
 
 
-Step: TypeAlias = Along | Reshape | Permute
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Elements whose bit is 0 read nothing, the others themselves. `shape` broadcasts to the tensor's; `bits`
+    are its elements in row-major order, packed, compressed and in base64 (see `archlens.masks`)."""
+
+    shape: tuple[int, ...]
+    bits: str
+
+
+Step: TypeAlias = Along | Reshape | Permute | Keep
 
 
 class Atom(NamedTuple):

@@ -12,7 +12,7 @@ _GEOMETRIES: dict[str, type] = {
     cls.__name__: cls
     for cls in (
         g.Window, g.TransposedWindow, g.AdaptivePool, g.Resize, g.Pad, g.Slice, g.Roll, g.IndexMap, g.Full,
-        g.Grouped, g.Masked,
+        g.Grouped,
     )
 }  # fmt: skip
 
@@ -100,6 +100,8 @@ def _edge(e: g.Edge) -> list[Any]:
                 steps.append(["reshape", list(shape)])
             case g.Permute(dims):
                 steps.append(["permute", list(dims)])
+            case g.Keep(shape, bits):
+                steps.append(["keep", list(shape), bits])
     return [e.source, steps, 1] if e.gate else [e.source, steps]
 
 
@@ -131,6 +133,8 @@ def _read_edge(data: list[Any]) -> g.Edge:
             steps.append(g.Reshape(tuple(step[1])))
         elif step[0] == "permute":
             steps.append(g.Permute(tuple(step[1])))
+        elif step[0] == "keep":
+            steps.append(g.Keep(tuple(step[1]), step[2]))
         else:
             fields = [tuple(v) if isinstance(v, list) else v for v in step[3:]]
             steps.append(g.Along(step[0], _GEOMETRIES[step[2]](*fields), step[1]))

@@ -2,17 +2,20 @@
 
 A layout says for each dimension which factors (`Atom`s) it is made of. Flattening a map to tokens puts the
 atoms of two axes into one dimension, folding it back takes them apart again; a window partition splits an
-axis in two. Where positions are reordered in a way that atoms can't tell (a class token put in front), the
-atom is *scrambled*: stride 0. Its units are still positions, but the axis is no longer a lattice.
+axis in two. Extra tokens at the ends of flattened positions (a class token) are told by a leading `EXTRA`
+atom, so cutting them off again restores the map. Where positions are reordered in a way that atoms can't
+tell, the atom is *scrambled*: stride 0. Its units are still positions, but the axis is no longer a lattice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
-from archlens.graph import Along, Atom, Full, Layout, Masked, Permute, Reshape, Step
+from archlens.graph import Along, Atom, Full, Geometry, Keep, Layout, Pad, Permute, Reshape, Slice, Step
 
 CHANNEL = -1
+EXTRA = -2  # Atom(EXTRA, before, after): so many extra elements in front of and behind the dimension's atoms
 
 
 def plain(shape: Sequence[int], axes: Sequence[int]) -> Layout:
@@ -33,10 +36,10 @@ def carry(layout: Layout, shape: tuple[int, ...], step: Step) -> tuple[Layout, t
             return relayout(layout, new), new
         case Permute(dims):
             return tuple(layout[d] for d in dims), tuple(shape[d] for d in dims)
+        case Keep():
+            return layout, shape
         case Along(dim, geometry, size):
-            atoms = _along(
-                layout[dim], isinstance(geometry, Full), isinstance(geometry, Masked), shape[dim], size
-            )
+            atoms = along(layout[dim], geometry, shape[dim], size)
             return (*layout[:dim], atoms, *layout[dim + 1 :]), (*shape[:dim], size, *shape[dim + 1 :])
 
 
@@ -45,18 +48,18 @@ def joined(layouts: Sequence[Layout], shape: Sequence[int]) -> Layout:
     out = []
     for d, n in enumerate(shape):
         known = [lay[d] for lay in layouts if any(a.axis >= 0 for a in lay[d])]
+        known.sort(key=lambda atoms: -prod(a.size for a in atoms if a.axis >= 0))
         intact = [atoms for atoms in known if all(a.stride > 0 or a.axis < 0 for a in atoms)]
         out.append((intact or known or [(Atom(CHANNEL, n, 0),)])[0])
     return tuple(out)
 
 
-def _along(atoms: tuple[Atom, ...], full: bool, masked: bool, n_in: int, size: int) -> tuple[Atom, ...]:
+def along(atoms: tuple[Atom, ...], geometry: Geometry, n_in: int, size: int) -> tuple[Atom, ...]:
+    """The atoms of one dimension after it is read through `geometry`."""
     axes = list(dict.fromkeys(a.axis for a in atoms if a.axis >= 0))
     if not axes:
         return (Atom(CHANNEL, size, 0),)
-    if masked:
-        return atoms
-    if full:
+    if isinstance(geometry, Full):
         if size == 1:
             return tuple(Atom(a, 1, 1) for a in axes)
         if n_in == 1:
@@ -64,7 +67,37 @@ def _along(atoms: tuple[Atom, ...], full: bool, masked: bool, n_in: int, size: i
         return (Atom(CHANNEL, size, 0),)
     if len(atoms) == 1 and atoms[0].stride == 1:
         return (Atom(axes[0], size, 1),)
+    if isinstance(geometry, (Slice, Pad)) and is_ordered(atoms):
+        start = -geometry.before if isinstance(geometry, Pad) else geometry.start
+        if isinstance(geometry, Pad) or geometry.step == 1:
+            return _shifted(atoms, start, size) or scrambled(axes, size)
     return atoms if size == n_in else scrambled(axes, size)
+
+
+def is_ordered(atoms: tuple[Atom, ...]) -> bool:
+    """Whether the atoms tell where each position lies."""
+    return all(a.stride > 0 for a in atoms if a.axis >= 0)
+
+
+def _shifted(atoms: tuple[Atom, ...], start: int, size: int) -> tuple[Atom, ...] | None:
+    """Flattened positions with elements added or taken away at the ends; None where positions are lost."""
+    before, after, core = (atoms[0].size, atoms[0].stride, atoms[1:]) if has_extra(atoms) else (0, 0, atoms)
+    before -= start
+    after = size - before - prod(a.size for a in core)
+    if min(before, after) < 0:
+        return None
+    return (Atom(EXTRA, before, after), *core) if before or after else core
+
+
+def has_extra(atoms: tuple[Atom, ...]) -> bool:
+    """Whether a dimension holds tokens beside the positions of its axes."""
+    return bool(atoms) and atoms[0].axis == EXTRA
+
+
+def _length(atoms: tuple[Atom, ...]) -> int:
+    if has_extra(atoms):
+        return atoms[0].size + atoms[0].stride + prod(a.size for a in atoms[1:])
+    return prod(a.size for a in atoms)
 
 
 def scrambled(axes: Sequence[int], size: int) -> tuple[Atom, ...]:
@@ -74,6 +107,27 @@ def scrambled(axes: Sequence[int], size: int) -> tuple[Atom, ...]:
 
 def relayout(layout: Layout, new: Sequence[int]) -> Layout:
     """The layout after a row-major reshape: atoms are split and joined along with the dimensions."""
+    held = {EXTRA - 1 - d: dim for d, dim in enumerate(layout) if has_extra(dim)}
+    if not held:
+        return _relayout(layout, new)
+    # A dimension with extra tokens only stays what it is where the reshape leaves it whole.
+    marked = tuple(
+        (Atom(EXTRA - 1 - d, _length(dim), 0),) if has_extra(dim) else dim for d, dim in enumerate(layout)
+    )
+    out = []
+    for dim in _relayout(marked, new):
+        marks = [a for a in dim if a.axis in held]
+        if len(marks) == len(dim) == 1 and marks[0].size == _length(held[marks[0].axis]):
+            out.append(held[marks[0].axis])
+        elif marks:
+            axes = {a.axis for m in marks for a in held[m.axis]} | {a.axis for a in dim}
+            out.append(scrambled(sorted(a for a in axes if a >= 0), prod(a.size for a in dim)))
+        else:
+            out.append(dim)
+    return tuple(out)
+
+
+def _relayout(layout: Layout, new: Sequence[int]) -> Layout:
     queue = [a for dim in layout for a in dim if a.size > 1]
     ones = [a for dim in layout for a in dim if a.size == 1 and a.axis >= 0]
     out: list[tuple[Atom, ...]] = []
@@ -98,7 +152,7 @@ def relayout(layout: Layout, new: Sequence[int]) -> Layout:
 
 def _crossed(layout: Layout, new: Sequence[int]) -> Layout:
     """Boundaries that don't nest: every dimension may run along every axis."""
-    axes = sorted({a.axis for dim in layout for a in dim if a.axis >= 0})
+    axes = sorted({a.axis for dim in layout for a in dim if a.axis >= 0 or a.axis < EXTRA})
     if not axes:
         return constant(new)
     return tuple(scrambled(axes, n) if n > 1 else (Atom(CHANNEL, n, 0),) for n in new)

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archlens.analyses.taps import reads
-from archlens.graph import Along, Full, Geometry, Graph, Node, Permute, Reshape, Slice, Step
+from archlens.graph import Along, Full, Geometry, Graph, Keep, Node, Permute, Reshape, Slice, Step
+from archlens.masks import unpack
 
 Ints = NDArray[np.int32]
 NOTHING = np.int32(2**30)  # lo of an empty unit; its hi is -NOTHING
@@ -173,6 +174,10 @@ def follow(box: Box, shape: tuple[int, ...], steps: tuple[Step, ...]) -> Box:
                 lo = [a.transpose(dims) for a in lo]
                 hi = [a.transpose(dims) for a in hi]
                 shape = tuple(shape[d] for d in dims)
+            case Keep():
+                kept = unpack(step)
+                lo = [np.where(kept, a, NOTHING) for a in lo]
+                hi = [np.where(kept, a, -NOTHING) for a in hi]
     return Box(tuple(lo), tuple(hi))
 
 

@@ -21,8 +21,8 @@ from typing import Literal
 
 from archlens.analyses import lattice
 from archlens.analyses.lattice import POINT, Lattice
-from archlens.graph import Along, Edge, Full, Geometry, Graph, Layout, Node, Window
-from archlens.layouts import carry
+from archlens.graph import Along, Edge, Full, Geometry, Graph, Keep, Layout, Node, Pad, Slice, Window
+from archlens.layouts import along, carry, is_ordered
 
 Kind = Literal["local", "varies", "global", "unknown"]
 _ORDER: tuple[Kind, ...] = ("local", "varies", "global", "unknown")
@@ -83,9 +83,10 @@ def _follow(graph: Graph, node: Node, edge: Edge, field: AxisField, axis: int) -
     """Carry one axis of a field through the steps of an edge."""
     here = graph.nodes[edge.source]
     shape, layout = here.shape, here.layout
+    masked = any(isinstance(step, Keep) for step in edge.steps)
     for step in edge.steps:
         if isinstance(step, Along) and any(a.axis == axis for a in layout[step.dim]):
-            field = _along(field, step, layout, axis, shape[step.dim], node.id)
+            field = _along(field, step, layout, axis, shape[step.dim], node.id, masked)
         layout, shape = carry(layout, shape, step)
     if field.path is not None and _dims(layout, axis) != _dims(node.layout, axis):
         return _worse(field, "varies", node.id)  # another branch brings this axis along another dimension
@@ -96,13 +97,15 @@ def _dims(layout: Layout, axis: int) -> list[int]:
     return [d for d, atoms in enumerate(layout) if any(a.axis == axis for a in atoms)]
 
 
-def _along(field: AxisField, step: Along, layout: Layout, axis: int, n_in: int, node: int) -> AxisField:
+def _along(
+    field: AxisField, step: Along, layout: Layout, axis: int, n_in: int, node: int, masked: bool
+) -> AxisField:
     """One axis of a field through one geometry along the dimension that carries it."""
     here = layout[step.dim]
     own = next(a for a in here if a.axis == axis)
     whole = sum(a.axis == axis for atoms in layout for a in atoms) == 1 and own.stride == 1
     if isinstance(step.geometry, Full):
-        if not whole:
+        if not whole or masked:
             return _worse(field, "varies", node)
         if n_in == 1 and step.size > 1:  # a broadcast: the same field for every position
             return field if field.kind != "local" else _worse(field, "varies", node)
@@ -111,6 +114,10 @@ def _along(field: AxisField, step: Along, layout: Layout, axis: int, n_in: int, 
         geometry: Geometry = Window(own.size)  # a linear layer over a flattened map
     elif whole and len(here) == 1:
         geometry = step.geometry
+    elif whole and isinstance(step.geometry, (Slice, Pad)):
+        # Tokens put in front of flattened positions, or taken away again: the positions stay.
+        kept = is_ordered(along(here, step.geometry, n_in, step.size))
+        return field if kept else _worse(field, "varies", node)
     else:
         return _worse(field, "varies", node)
     if field.path is None:

@@ -25,7 +25,6 @@ from archlens.graph import (
     Geometry,
     Grouped,
     IndexMap,
-    Masked,
     Pad,
     Resize,
     Roll,
@@ -107,9 +106,6 @@ def _taps(geometry: Geometry, n_in: int, n_out: int) -> tuple[Indices, Floats]:
         case Grouped(groups):
             block_in, block_out = n_in // groups, n_out // groups
             index = (o // block_out) * block_in + np.arange(block_in)
-        case Masked(rows):
-            mask = np.array([[c == "1" for c in row] for row in rows], dtype=bool)
-            index = np.where(mask, np.arange(n_in), -1)
         case Full():
             index = np.broadcast_to(np.arange(n_in), (n_out, n_in))
     index = np.where((index >= 0) & (index < n_in), index, -1)

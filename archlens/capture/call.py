@@ -22,6 +22,8 @@ class Call:
         out: Results, tensors only.
         node_of: Tensor -> id of the node that it is, or None for constants and parameters.
         layout_of: Tensor -> its layout (None for constants).
+        kept: Tensor -> mask of its elements that an attention mask leaves, where there is one.
+        value: Constant -> its values (parameters count as zero), or None where they can't be had.
     """
 
     name: str
@@ -29,6 +31,8 @@ class Call:
     out: tuple[torch.Tensor, ...]
     node_of: Callable[[torch.Tensor], int | None]
     layout_of: Callable[[torch.Tensor], Layout | None]
+    kept: Callable[[torch.Tensor], torch.Tensor | None] = lambda _: None
+    value: Callable[[torch.Tensor], torch.Tensor | None] = lambda _: None
 
     @property
     def shape(self) -> tuple[int, ...]:

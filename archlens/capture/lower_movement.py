@@ -170,6 +170,44 @@ def index(call: Call) -> Lowered | None:
     )
 
 
+def as_strided(call: Call) -> Lowered | None:
+    """aten::as_strided where it says nothing new: the same elements in the same order. torch calls it to
+    give a pooled map of one pixel the memory format of the map that it came from."""
+    x = call.tensor(0)
+    if call.args[3] not in (None, x.storage_offset()) or numel(call.args[1]) != x.numel():
+        return None
+    if tuple(call.args[1]) == tuple(x.shape):
+        strides = zip(call.args[1], call.args[2], x.stride(), strict=True)
+        if all(n == 1 or a == b for n, a, b in strides):
+            return Lowered("identity", call.edge(x))
+    dense = 1
+    for n, stride in zip(reversed(call.args[1]), reversed(call.args[2]), strict=True):
+        if n > 1 and stride != dense:
+            return None
+        dense *= n
+    return Lowered("reshape", call.edge(x, Reshape(call.shape))) if x.is_contiguous() else None
+
+
+def unfold(call: Call) -> Lowered:
+    """aten::unfold: windows of a dimension become a dimension of their own, the last one."""
+    x, out = call.tensor(0), call.shape
+    if x.ndim == 0:
+        return Lowered("unfold", call.edge(x, Reshape(out)))
+    dim, size, step = int(call.args[1]) % x.ndim, int(call.args[2]), int(call.args[3])
+    count = out[dim]
+    index = tuple(i * step + t for i in range(count) for t in range(size))
+    order = [d for d in range(x.ndim + 1) if d != dim + 1] + [dim + 1]
+    return Lowered(
+        "unfold",
+        call.edge(
+            x,
+            Along(dim, IndexMap(index), len(index)),
+            Reshape((*x.shape[:dim], count, size, *x.shape[dim + 1 :])),
+            Permute(tuple(order)),
+        ),
+    )
+
+
 def copy_(call: Call) -> Lowered:
     """aten::copy_: the target takes the source's values."""
     target, source = call.tensor(0), call.tensor(1)
@@ -204,6 +242,8 @@ RULES: dict[str, Rule] = {
     "flip": flip,
     "index_select": index_select,
     "index": index,
+    **dict.fromkeys(("as_strided", "as_strided_"), as_strided),
+    "unfold": unfold,
     "copy_": copy_,
     "fill_": fill_,
     "zero_": fill_,

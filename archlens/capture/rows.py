@@ -129,6 +129,12 @@ class Rows:
             self.naming_empty_call = False
             self.stack.pop()
 
+    @property
+    def open_params(self) -> int:
+        """Parameters of the row of the module call that is running."""
+        row = self.stack[-1].row if self.stack else None
+        return 0 if row is None else row.params
+
     def _open(self, name: str, module: str, kind: str, functional: bool = False) -> _Row:
         count = self.calls[name] = self.calls.get(name, 0) + 1
         row = _Row(name if count == 1 else f"{name}:{count}", module, kind, functional=functional)
@@ -144,7 +150,7 @@ class Rows:
         frame = self.stack[-1] if self.stack else _Frame("", False, "")
         if frame.leaf and frame.row is not None:
             row = frame.row
-            if self.naming_empty_call:
+            if self.naming_empty_call and op != "constant":
                 op = "dropout" if "Drop" in frame.kind else "identity"
         else:
             row = self._open(f"{frame.name}.{op}" if frame.name else op, frame.name, "", functional=True)

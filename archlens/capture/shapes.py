@@ -27,8 +27,17 @@ def _new(shape: list[int] | tuple[int, ...], like: torch.Tensor, spatial: bool =
     return torch.empty(shape, device="meta", dtype=like.dtype)
 
 
-def _same(x: torch.Tensor) -> torch.Tensor:
-    return torch.empty_like(x, device="meta")
+def _same(x: torch.Tensor, dtype: torch.dtype | None = None) -> torch.Tensor:
+    """As `torch.empty_like`, whose kernel is Python and imports sympy: dense tensors keep their strides."""
+    if x.is_contiguous():
+        return torch.empty(x.shape, device="meta", dtype=dtype or x.dtype)
+    order = sorted(range(x.ndim), key=lambda d: (x.stride(d), x.shape[d]))
+    dense = 1
+    for d in order:
+        if x.shape[d] > 1 and x.stride(d) != dense:
+            return torch.empty_like(x, device="meta", dtype=dtype)
+        dense *= x.shape[d]
+    return torch.empty_strided(x.shape, x.stride(), device="meta", dtype=dtype or x.dtype)
 
 
 def _window(n: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
@@ -94,7 +103,7 @@ def _pool(args: tuple[Any, ...], dilated: bool) -> torch.Tensor | None:
 def max_pool2d(args: tuple[Any, ...]) -> tuple[torch.Tensor, ...] | None:
     """Values and indices."""
     out = _pool(args, dilated=True)
-    return None if out is None else (out, torch.empty_like(out, dtype=torch.int64))
+    return None if out is None else (out, _same(out, torch.int64))
 
 
 def avg_pool2d(args: tuple[Any, ...]) -> torch.Tensor | None:

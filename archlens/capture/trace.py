@@ -16,6 +16,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from archlens.capture.call import Call
+from archlens.capture.constants import Constants, tensors_in, to_meta
+from archlens.capture.cuts import NOTE as CUTS_NOTE
+from archlens.capture.cuts import cut
 from archlens.capture.lower import lower
 from archlens.capture.rows import Rows
 from archlens.capture.shapes import SHAPES
@@ -30,6 +33,10 @@ FACTORIES = {
 }  # fmt: skip
 
 
+# Operators that have multiply-accumulates: they count also where they don't depend on the input.
+COUNTED = {"convolution", "addmm", "mm", "bmm", "baddbmm", "linear"}
+
+
 class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Records nodes while a model runs. Use through `capture`."""
 
@@ -39,8 +46,9 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.real = real
         self.nodes: list[Node] = []
         self.tensors = Tensors(self._node)
-        self.origin_of: dict[int, frozenset[str]] = {}  # constants made of parameters: which ones
-        self.unknown: dict[str, int] = {}
+        self.constants = Constants(rows, real)
+        self.kept: dict[int, torch.Tensor] = {}  # node -> what attention masks leave of it
+        self.notes: list[str] = []
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -63,11 +71,11 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         schema = func._schema
         name = schema.name.removeprefix("aten::")
         full = _fill(schema, args, kwargs)
-        inputs = list(_tensors(full))
+        inputs = list(tensors_in(full))
         depends = name not in FACTORIES and any(self.tensors.node(t) is not None for t in inputs)
         writes = schema.is_mutable and name.endswith("_")
         if not depends:
-            out = self._constant(func, args, kwargs, inputs)
+            out = self._constant(func, name, args, kwargs, full, inputs)
             if writes and inputs and self.tensors.node(inputs[0]) is None:
                 return out
         elif self.real:
@@ -76,7 +84,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             out = args[0]
         else:
             out = self._shapes(func, name.removesuffix("_") if writes else name, args, kwargs, full)
-        results = list(_tensors((out,)))
+        results = list(tensors_in((out,)))
         view = schema.returns and schema.returns[0].alias_info is not None and not writes
         if depends and results:
             self._record(func, name, full, results, view, writes)
@@ -85,26 +93,38 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._views_of_constant(name, full, results, inputs[0])
         return out
 
-    def _constant(self, func: Any, args: Any, kwargs: Any, inputs: list[torch.Tensor]) -> Any:
-        factory = func._schema.name.removeprefix("aten::") in FACTORIES
-        if not self.real and (str(kwargs.get("device")) == "meta" or (inputs and factory)):
-            kwargs = {**kwargs, "device": torch.device("cpu")}
-        values = [t for t in inputs if self.tensors.node(t) is None]
-        if any(t.is_meta for t in values) and any(not t.is_meta for t in values):
-            args, kwargs = _to_meta(args), _to_meta(kwargs)
-        out = func(*args, **kwargs)
-        names = frozenset().union(*(self.parameters(t) for t in inputs))
-        if names:
-            for t in _tensors((out,)):
-                self.origin_of[id(t)] = names
-                if t not in self.tensors:
-                    self.tensors.new(t, None)  # keeps it alive, so that its identity stays its own
+    def _constant(
+        self, func: Any, name: str, args: Any, kwargs: Any, full: tuple[Any, ...], inputs: list[torch.Tensor]
+    ) -> Any:
+        """A call that does not depend on the input: run for real, but where parameters have no values."""
+        out = self.constants.run(func, name in FACTORIES, args, kwargs, inputs, self._is_constant)
+        results = list(tensors_in((out,)))
+        used = self.constants.note(func, args, kwargs, results, inputs)
+        for t in results:
+            if used and t not in self.tensors:
+                self.tensors.new(t, None)  # keeps it alive, so that its identity stays its own
+        if self.rows.naming_empty_call and results:
+            if self.rows.open_params:
+                self._free(Call(name, full, tuple(results), lambda _: None, lambda _: None), "constant")
+        elif name in COUNTED and results:
+            self.rows.use(used)
+            self._free(Call(name, full, tuple(results), lambda _: None, lambda _: None))
         return out
 
-    def parameters(self, tensor: torch.Tensor) -> frozenset[str]:
-        """Names of the parameters that a constant is, or is made of."""
-        own = self.rows.parameter_name(tensor)
-        return frozenset([own]) if own else self.origin_of.get(id(tensor), frozenset())
+    def _is_constant(self, tensor: torch.Tensor) -> bool:
+        return self.tensors.node(tensor) is None
+
+    def _free(self, call: Call, op: str = "") -> None:
+        """A node that depends on no input: it has a cost and no field."""
+        low = lower(call)[0]
+        if low is None:
+            return
+        t = call.out[0]
+        layout = joined([], call.shape)
+        size = 0 if op else t.numel() * t.element_size()
+        node = Node(len(self.nodes), op or low.op, call.shape, layout, macs=0 if op else low.macs, bytes=size)
+        self.nodes.append(node)
+        self.rows.add(node.id, node.op, node.macs)
 
     def _shapes(self, func: Any, name: str, args: Any, kwargs: Any, full: tuple[Any, ...]) -> Any:
         """The results' shapes, by a rule of our own or by torch's meta kernel."""
@@ -113,7 +133,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             out = rule(full)
             if out is not None:
                 return out
-        return func(*_to_meta(args), **_to_meta(kwargs))
+        return func(*to_meta(args), **to_meta(kwargs))
 
     # -------------------------------------------------------------- recording
 
@@ -127,18 +147,21 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         writes: bool,
     ) -> None:
         base_name = name[:-1] if writes and name not in ("copy_", "fill_", "zero_") else name
-        call = Call(base_name, full, tuple(results), self.tensors.node, self._layout)
+        call = Call(
+            base_name, full, tuple(results), self.tensors.node, self._layout, self._kept, self.constants.value
+        )
         if base_name in ("alias", "detach", "lift_fresh") and not self.rows.naming_empty_call:
             for t in results:
                 self.tensors.view(t, call.tensor(0), (), self.tensors.node(call.tensor(0)))
             return
-        used = frozenset().union(*(self.parameters(t) for t in _tensors(full)))
-        self.rows.use(used)
+        self.rows.use(self.constants.parameters(tensors_in(full)))
         for low, t in zip(lower(call), results, strict=False):
             if low is None:
                 continue
-            if low.unknown:
-                self.unknown[str(func)] = self.unknown.get(str(func), 0) + 1
+            if t.numel() == 0:  # an empty slice: nothing to follow
+                self.tensors.new(t, None)
+                continue
+            low, kept = cut(call, low)
             shape = tuple(t.shape)
             fresh = not view and not writes
             node = Node(
@@ -155,6 +178,10 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 bound=low.bound,
             )
             self.nodes.append(node)
+            if kept is not None:
+                self.kept[node.id] = kept
+                if CUTS_NOTE not in self.notes:
+                    self.notes.append(CUTS_NOTE)
             if writes:
                 self.tensors.write(t, node.id)
             elif view:
@@ -176,6 +203,10 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if len(size) == len(shape):
                 layouts.append(layout)
         return joined(layouts, shape)
+
+    def _kept(self, tensor: torch.Tensor) -> torch.Tensor | None:
+        node = self.tensors.node(tensor)
+        return None if node is None else self.kept.get(node)
 
     def _layout(self, tensor: torch.Tensor) -> Layout | None:
         node = self.tensors.node(tensor)
@@ -219,27 +250,6 @@ def _fill(schema: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[
     return (*args, *rest)
 
 
-def _tensors(values: Any) -> Iterator[torch.Tensor]:
-    for v in values:
-        if isinstance(v, torch.Tensor):
-            yield v
-        elif isinstance(v, (list, tuple)):
-            yield from _tensors(v)
-
-
-def _to_meta(value: Any) -> Any:
-    if isinstance(value, torch.Tensor):
-        return value if value.is_meta else value.to("meta")
-    if isinstance(value, (list, tuple)):
-        return type(value)(_to_meta(v) for v in value)
-    if isinstance(value, dict):
-        return {
-            k: torch.device("meta") if k == "device" and v is not None else _to_meta(v)
-            for k, v in value.items()
-        }
-    return value
-
-
 # ------------------------------------------------------------------ the whole run
 
 
@@ -279,7 +289,8 @@ def capture(
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
     outputs = {key: node for key, t in _named(out) if (node := tracer.tensors.node(t)) is not None}
-    return rows.graph(name, tracer.nodes, ids, outputs)
+    graph = rows.graph(name, tracer.nodes, ids, outputs)
+    return replace(graph, notes=(*graph.notes, *tracer.notes)) if tracer.notes else graph
 
 
 def _named(out: Any, prefix: str = "") -> Iterator[tuple[str, torch.Tensor]]:
