@@ -1,25 +1,17 @@
 """The options that commands share: one name, one help text, one order everywhere.
 
-A command lists those that it serves, in this order, and gives each its default:
+A command takes those that it serves, in this order, and gives each its default; its own come last:
 
-    def rf(model: Model, input_size: InputSize = None, device: Device = Where.auto, json: Json = False, ...)
+    def rf(model: Model, input_size: InputSize = None, device: Device = "auto", json: Json = False,
+           output: Output = None, layer: Layer = None, unit: Unit = None, at: At = None,
+           origin: From = None, settings: Settings = None, weights: Weights = None, ...)
 """
 
 from __future__ import annotations
 
-import enum
 from typing import Annotated
 
 import typer
-
-
-class Where(str, enum.Enum):
-    """Where a model runs."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-    meta = "meta"
 
 
 def complete_model(incomplete: str) -> list[tuple[str, str]]:
@@ -48,12 +40,6 @@ Models = Annotated[
     list[str],
     typer.Argument(metavar="MODEL...", help=MODEL_HELP, autocompletion=complete_model, show_default=False),
 ]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="An option of the network; repeatable.", show_default=False
-    ),
-]
 InputSize = Annotated[
     str | None,
     typer.Option(
@@ -64,15 +50,12 @@ InputSize = Annotated[
     ),
 ]
 Device = Annotated[
-    Where, typer.Option("--device", help="Where the model runs, if it has to; auto takes what is there.")
-]
-Weights = Annotated[
-    str | None,
+    str,
     typer.Option(
-        "--weights",
-        metavar="FILE",
-        help="A checkpoint (tensors only; nothing in it is run).",
-        show_default=False,
+        "--device",
+        metavar="auto|cpu|cuda|meta",
+        help="Where the model runs, if it has to; auto takes what is there, cuda:1 is a second card.",
+        autocompletion=lambda: ["auto", "cpu", "cuda", "meta"],
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
@@ -114,3 +97,19 @@ From = Annotated[
         show_default=False,
     ),
 ]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="An option of the network; repeatable.", show_default=False
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        metavar="FILE",
+        help="A checkpoint (tensors only; nothing in it is run).",
+        show_default=False,
+    ),
+]
+All = Annotated[bool, typer.Option("--all", help="Every layer, not just those that change something.")]

@@ -23,6 +23,9 @@ from archlens.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from archlens.render.table import Table
+    from archlens.results import Report
+
 Maker: TypeAlias = Callable[[], "str | bytes"]
 Screen: TypeAlias = "Callable[[Console], None]"
 
@@ -80,6 +83,30 @@ def check_output(formats: tuple[str, ...], json: bool, output: str | None) -> No
         )
     if not path.parent.is_dir():
         raise UsageError(f"{output}: there is no folder {path.parent}", "Make it first.")
+
+
+REPORT_FORMATS = (".txt", ".json", ".csv", ".md")
+"""What a table of layers can be written as."""
+
+
+def emit_report(
+    report: Report, table: Table, *, json: bool, output: str | None, layer: str | None = None
+) -> None:
+    """Write a report: JSON is all of it, with its graph; CSV every layer; text and Markdown the table."""
+    from archlens.render import csv, markdown
+    from archlens.render.table import draw, plain
+
+    emit(
+        {
+            ".txt": lambda: plain(table),
+            ".json": report.to_json,
+            ".csv": lambda: csv.layers(report, None if layer is None else [layer]),
+            ".md": lambda: markdown.markdown(table),
+        },
+        json=json,
+        output=output,
+        screen=lambda console: draw(table, console),
+    )
 
 
 def write_file(path: Path, content: str | bytes) -> None:

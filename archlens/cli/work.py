@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from archlens.cli.progress import Progress
-from archlens.spec import parse_size, parse_unit
+from archlens.errors import UsageError
+from archlens.spec import parse_size, parse_spec, parse_unit
 
 if TYPE_CHECKING:
     from archlens.results import Report
@@ -16,10 +18,13 @@ def report_of(
     model: str,
     *,
     input_size: str | None = None,
-    settings: Sequence[str] | None = None,
+    device: str = "auto",
+    layer: str | None = None,
     unit: str | None = None,
     at: str | None = None,
     origin: str | None = None,
+    settings: Sequence[str] | None = None,
+    weights: str | None = None,
 ) -> Report:
     """Analyze a model with the shared options as they come from the command line.
 
@@ -27,10 +32,26 @@ def report_of(
     """
     size = None if input_size is None else parse_size(input_size)
     where = None if unit is None else parse_unit(unit)
+    spec = parse_spec(model, settings or ())
+    if weights is not None and spec.kind == "report":
+        raise UsageError(f"{model} is a saved report, without room for weights", "Give the model itself.")
     with Progress() as progress:
-        progress("loading torch")
+        progress("loading archlens")
         from archlens.pipeline import analyze
 
-        return analyze(
-            model, size, settings=settings or (), unit=where, at=at, origin=origin, progress=progress
+        report = analyze(
+            model,
+            size,
+            settings=settings or (),
+            unit=where,
+            at=at,
+            origin=origin,
+            progress=progress,
         )
+        if weights is not None:
+            progress("reading the weights")
+            from archlens.capture.checkpoint import fit_checkpoint
+
+            note = f"{weights}: {fit_checkpoint(spec, weights)}"
+            report = dataclasses.replace(report, notes=(*report.notes, note))
+    return report

@@ -1,0 +1,57 @@
+"""`archlens rf`: what a network sees, layer by layer."""
+
+from __future__ import annotations
+
+from archlens.cli.options import (
+    All,
+    At,
+    Device,
+    From,
+    InputSize,
+    Json,
+    Layer,
+    Model,
+    Output,
+    Settings,
+    Unit,
+    Weights,
+)
+
+
+def rf(
+    model: Model,
+    input_size: InputSize = None,
+    device: Device = "auto",
+    json: Json = False,
+    output: Output = None,
+    layer: Layer = None,
+    unit: Unit = None,
+    at: At = None,
+    origin: From = None,
+    settings: Settings = None,
+    weights: Weights = None,
+    everything: All = False,
+) -> None:
+    """Show what each layer sees: the theoretical receptive field, and the pixels that one unit reaches.
+
+    By default the layers that change the field or the size of the map.
+    """
+    from archlens.cli.output import REPORT_FORMATS, check_output, emit_report
+    from archlens.cli.work import report_of
+
+    check_output(REPORT_FORMATS, json, output)
+    report = report_of(
+        model,
+        input_size=input_size,
+        device=device,
+        layer=layer,
+        unit=unit,
+        at=at,
+        origin=origin,
+        settings=settings,
+        weights=weights,
+    )
+
+    from archlens.render.layers import rf_table
+
+    emit_report(report, rf_table(report, everything, layer), json=json, output=output, layer=layer)

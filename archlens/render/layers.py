@@ -1,0 +1,205 @@
+"""The tables of `summary` and `rf`: which layers, which columns, which words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from archlens.render.operations import operation
+from archlens.render.table import Column, Table
+from archlens.render.words import axes, box, box_share, by, memory, percent, si, size_words
+from archlens.results import LayerReport, Report
+
+MACS_NOTE = "MACs: multiply-accumulates of convolutions, linear layers and matrix products; FLOPs = 2 MACs."
+BYTES_NOTE = (
+    "Memory: new storage of a layer's result; the peak counts the input and what is alive, no weights."
+)
+FIELD_NOTE = (
+    "size, jump, start: the theoretical field in px, without borders. "
+    "sees: what the unit at the centre sees at this size."
+)
+EDGE_NOTE = "[ and ]: cut by the image's edge. A|B: by the unit's phase."
+
+
+def summary_table(report: Report, everything: bool = False, layer: str | None = None) -> Table:
+    """Layers with their cost. By default those with MACs, or that change the shape."""
+    rows = _chosen(report, everything, layer, _costs_or_reshapes)
+    total = report.totals
+    cells = [
+        (
+            row.name,
+            operation_of(report, row),
+            by(row.shape[1:]),
+            si(row.params) if row.params else "",
+            si(row.macs) if row.macs else "",
+            percent(row.macs / total["macs"]) if row.macs and total["macs"] else "",
+            memory(row.activation_bytes) if row.activation_bytes else "",
+            si(row.elementwise) if row.elementwise else "",
+            row.op,
+        )
+        for row in rows
+    ]
+    totals = (
+        "total",
+        f"{len(report.layers)} layers",
+        "",
+        si(total["params"]),
+        si(total["macs"]),
+        "100 %" if total["macs"] else "",
+        memory(total["peak_activation_bytes"]),
+        si(total["elementwise"]),
+        "peak memory",
+    )
+    return Table(
+        title=_title(report),
+        columns=(
+            Column("layer"),
+            Column("operation", narrow=13),
+            Column("shape"),
+            Column("params", right=True),
+            Column("MACs", right=True),
+            Column("share", right=True, drop=1),
+            Column("memory", right=True),
+            Column("elementwise", right=True, drop=2),
+            Column("op", drop=3),
+        ),
+        rows=tuple(cells),
+        totals=None if layer else totals,
+        notes=(
+            *_left_out(report, rows, everything or layer is not None),
+            MACS_NOTE,
+            BYTES_NOTE,
+            *_notes(report),
+        ),
+        strong=_strong(report, rows),
+        paths=True,
+    )
+
+
+def rf_table(report: Report, everything: bool = False, layer: str | None = None) -> Table:
+    """Layers with their receptive field. By default those that change the field or the size of the map."""
+    rows = _chosen(report, everything, layer, _sees_or_resizes)
+    image = report.input_shape[2:]
+    cells = []
+    for row in rows:
+        field = row.rf
+        path = field.local if field is not None and field.local is not None else field
+        share = box_share(field.visible, image) if field is not None else None
+        cells.append(
+            (
+                row.name,
+                operation_of(report, row),
+                by(_map(row)),
+                size_words(field),
+                axes(path.jump) if path is not None else "-",
+                axes(path.start) if path is not None else "-",
+                box(field.visible, image) if field is not None and field.kind != "unknown" else "-",
+                percent(share) if share is not None else "",
+                ", ".join(_remarks(report, row)),
+            )
+        )
+    columns = [
+        Column("layer"),
+        Column("operation", narrow=13),
+        Column("map"),
+        Column("size", right=True, narrow=11),
+        Column("jump", right=True),
+        Column("start", right=True, drop=1),
+        Column("sees", narrow=11),
+        Column("of image", right=True, drop=2),
+        Column("note", drop=3, narrow=28),
+    ]
+    return Table(
+        title=_title(report),
+        columns=tuple(columns),
+        rows=tuple(cells),
+        notes=(
+            *_left_out(report, rows, everything or layer is not None),
+            FIELD_NOTE,
+            EDGE_NOTE,
+            f"In bold: the class-score cell, {report.class_score}.",
+            *_notes(report),
+        ),
+        strong=_strong(report, rows),
+        paths=True,
+    )
+
+
+def operation_of(report: Report, row: LayerReport) -> str:
+    """The operation in short, from the graph."""
+    layer = next((layer for layer in report.graph.layers if layer.name == row.name), None)
+    return row.op if layer is None else operation(report.graph, layer)
+
+
+def _chosen(
+    report: Report,
+    everything: bool,
+    layer: str | None,
+    wanted: Callable[[LayerReport, Sequence[LayerReport]], bool],
+) -> list[LayerReport]:
+    if layer is not None:
+        return [report.layer(layer)]
+    if everything:
+        return list(report.layers)
+    known = {row.name: row for row in report.layers}
+    always = {report.class_score, *report.outputs.values()}
+    return [
+        row
+        for row in report.layers
+        if row.name in always or wanted(row, [known[name] for name in row.inputs if name in known])
+    ]
+
+
+def _costs_or_reshapes(row: LayerReport, inputs: Sequence[LayerReport]) -> bool:
+    return bool(row.macs) or not any(row.shape == source.shape for source in inputs)
+
+
+def _sees_or_resizes(row: LayerReport, inputs: Sequence[LayerReport]) -> bool:
+    """Whether no input has both this layer's field and its map. What reads the image itself always counts."""
+
+    def key(layer: LayerReport) -> object:
+        field = layer.rf
+        return None if field is None else (field.kind, field.sizes, field.jump, field.start, field.local)
+
+    return not any(key(row) == key(source) and _map(row) == _map(source) for source in inputs)
+
+
+def _map(row: LayerReport) -> tuple[int, ...]:
+    """The shape without batch and channels; of a layer without a map, all but the batch."""
+    return row.shape[2:] if len(row.shape) > 2 else row.shape[1:]
+
+
+def _remarks(report: Report, row: LayerReport) -> list[str]:
+    field = row.rf
+    if field is None:
+        return ["does not depend on " + (report.origin or "the input")]
+    remarks = []
+    if field.source is not None and field.source != row.name:
+        remarks.append(f"{field.kind} since {field.source}")
+    if not field.aligned:
+        remarks.append("branches not aligned")
+    if field.status != "exact" and field.kind != "unknown":
+        remarks.append(field.status + (f": {field.status_reason}" if field.status_reason else ""))
+    return remarks
+
+
+def _strong(report: Report, rows: Sequence[LayerReport]) -> frozenset[int]:
+    return frozenset(i for i, row in enumerate(rows) if row.name == report.class_score)
+
+
+def _left_out(report: Report, rows: Sequence[LayerReport], asked: bool) -> tuple[str, ...]:
+    left = len(report.layers) - len(rows)
+    if asked or not left:
+        return ()
+    return (f"{left} of {len(report.layers)} layers are not shown; --all shows them.",)
+
+
+def _title(report: Report) -> str:
+    name = report.name if report.name == report.spec else f"{report.spec} ({report.name})"
+    start = f", fields from {report.origin}" if report.origin else ""
+    return f"{name} at {by(report.input_shape[1:])}{start}"
+
+
+def _notes(report: Report) -> tuple[str, ...]:
+    uncalled = [f"{name} ({si(params)})" for name, params in report.uncalled.items()]
+    never = (f"Never called, with their parameters in the total: {', '.join(uncalled)}.",) if uncalled else ()
+    return (*never, *(f"Note: {note}" for note in report.notes))
