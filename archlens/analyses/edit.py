@@ -12,7 +12,7 @@ from dataclasses import replace
 from math import prod
 
 from archlens.analyses.context import ContextModule
-from archlens.graph import AdaptivePool, Along, Edge, Full, Graph, Layer, Node, Slice, Window
+from archlens.graph import AdaptivePool, Along, Edge, Full, Graph, Layer, Node, Slice, Step, Window
 
 
 def cut(graph: Graph, module: ContextModule, names: Collection[str]) -> Graph:
@@ -64,16 +64,12 @@ def set_rate(graph: Graph, which: Collection[int], rate: int | Callable[[int], i
     """
     change = rate if callable(rate) else (lambda _: rate)
 
-    def redilate(step: Along) -> Along:
-        old = step.geometry
-        if not isinstance(old, Window) or old.kernel == 1:
-            return step
-        new = change(old.dilation)
-        shift = (old.kernel - 1) * (new - old.dilation)
+    def redilate(_: int, old: Window) -> Window:
+        new = change(old.dilation) if old.kernel > 1 else old.dilation
         # An even kernel's centre lies between two positions; half a position is rounded down.
-        return replace(step, geometry=replace(old, dilation=new, padding=old.padding + shift // 2))
+        return replace(old, dilation=new, padding=old.padding + (old.kernel - 1) * (new - old.dilation) // 2)
 
-    return _map_steps(graph, which, redilate)
+    return map_windows(graph, which, redilate)
 
 
 def dilated(graph: Graph, among: Collection[int] | None = None) -> list[int]:
@@ -165,21 +161,20 @@ def _steps(node: Node) -> list[Along]:
     return [s for e in node.edges for s in e.steps if isinstance(s, Along)]
 
 
-def _map_steps(graph: Graph, which: Collection[int], change: Callable[[Along], Along]) -> Graph:
-    nodes = []
-    for node in graph.nodes:
-        if node.id in which:
-            edges = tuple(
-                replace(
-                    e,
-                    steps=tuple(
-                        change(s) if isinstance(s, Along) and s.dim in node.positions else s for s in e.steps
-                    ),
-                )
-                for e in node.edges
-            )
-            node = replace(node, edges=edges)
-        nodes.append(node)
+def map_windows(graph: Graph, which: Collection[int], change: Callable[[int, Window], Window]) -> Graph:
+    """The graph with other windows along the input's axes of these nodes; map sizes are left as they are."""
+
+    def step(node: Node, s: Step) -> Step:
+        if isinstance(s, Along) and isinstance(s.geometry, Window) and s.dim in node.positions:
+            return replace(s, geometry=change(node.id, s.geometry))
+        return s
+
+    nodes = [
+        replace(n, edges=tuple(replace(e, steps=tuple(step(n, s) for s in e.steps)) for e in n.edges))
+        if n.id in which
+        else n
+        for n in graph.nodes
+    ]
     return replace(graph, nodes=tuple(nodes))
 
 
