@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from archlens.analyses.summaries import Floats, centre_of
 from archlens.errors import LayerError, UsageError
 from archlens.graph import Node
-from archlens.probes.centre import unit_centre
-from archlens.probes.figures import Floats, Rings
+from archlens.probes.figures import Squares
 from archlens.probes.live import Live
 
 
@@ -41,10 +41,10 @@ class Probe:
         self.source: Node = live.node(origin)
         self.signs = torch.Generator().manual_seed(seed + 1)
         self.size = tuple(self.source.shape[d] for d in self.source.positions)
-        self.centre = unit_centre(live.graph, live.node(layer), self.unit, self.source)
-        self.rings = Rings(self.size, self.centre)
+        self.centre = centre_of(live.graph, live.node(layer).id, self.unit, self.source.id)
+        self.squares = Squares(self.size, self.centre)
         self.sum = np.zeros(self.size)
-        self.profiles: list[Floats] = []
+        self.curves: list[Floats] = []
         self.dead = self.overflown = 0
         self.zeros = self.values = 0
 
@@ -120,4 +120,4 @@ class Probe:
         if total == 0:
             self.dead += 1
         self.sum += energy
-        self.profiles.append(self.rings.profile(energy))
+        self.curves.append(self.squares.curve(energy))

@@ -1,10 +1,9 @@
 """Figures with standard errors: summaries of an energy map that was averaged over independent runs.
 
-Every summary (the side of a centred square, the far share) depends on a run's map only through its energy in
-square rings around the unit. So the rings are kept run by run, a few hundred numbers each, and the standard
-error of a summary is that of its bootstrap over runs (Efron & Tibshirani, An Introduction to the Bootstrap,
-1993, chapter 6). Runs are averaged before they are normalised, as the closed form does: a run with more
-energy counts for more.
+The summaries are those of `archlens.analyses.summaries`, taken of the mean map. Their standard errors are
+those of the bootstrap over runs (Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapter 6): a
+run's map counts only through the energy inside centred squares, so that curve is kept for each run.
+Runs are averaged before they are normalised, as the closed form does: a run with more energy counts for more.
 """
 
 from __future__ import annotations
@@ -13,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-SHARES = (0.25, 0.5, 0.75, 0.95)
+from archlens.analyses.summaries import SHARES, Floats, centred_sides, far_share
+
 RESAMPLES = 400
+STEP = 0.5  # px between the half sides of the curves
 
 
 @dataclass(frozen=True)
@@ -31,53 +30,54 @@ class Figure:
         return f"{self.value:.4g} ± {self.error:.2g}"
 
 
-class Rings:
-    """Square rings around a centre: ring k holds the pixels at Chebyshev distance `distance[k]`.
-
-    The centred square of side s holds the pixels at distance (s - 1) / 2 or less.
-    """
+class Squares:
+    """Centred squares over a map: how much of each pixel they cover."""
 
     def __init__(self, shape: Sequence[int], centre: Sequence[float]) -> None:
-        far = np.zeros(tuple(shape))
-        for axis, (n, c) in enumerate(zip(shape, centre, strict=True)):
-            line = np.abs(np.arange(n) - c)
-            view = [1] * len(shape)
-            view[axis] = n
-            far = np.maximum(far, line.reshape(view))
-        self.distance, index = np.unique(np.round(far, 6), return_inverse=True)
-        self._index = index.ravel()
-        # Outside the centred square of half the input's side, axis by axis where the input is no square.
-        outside = np.zeros(tuple(shape), bool)
-        for axis, (n, c) in enumerate(zip(shape, centre, strict=True)):
-            view = [1] * len(shape)
-            view[axis] = n
-            outside = outside | (np.abs(np.arange(n) - c) > (n / 2 - 1) / 2).reshape(view)
-        self.outside = outside
+        self.shape, self.centre = tuple(shape), tuple(centre)
+        last = max((max(c, n - 1 - c) for n, c in zip(shape, centre, strict=True)), default=0.0) + 0.5
+        self.halves = np.append(np.arange(0.0, last, STEP), last)
+        self._cover = [
+            _coverage(n, c, self.halves) for n, c in zip(self.shape, self.centre, strict=True)
+        ]  # (squares, n) an axis
+        self._near = [
+            _coverage(n, c, np.array([n / 4])) for n, c in zip(self.shape, self.centre, strict=True)
+        ]
 
-    def profile(self, energy: Floats) -> Floats:
-        """Energy in each ring, and last the energy of the far field."""
-        rings = np.bincount(self._index, weights=energy.ravel(), minlength=len(self.distance))
-        return np.append(rings, energy[self.outside].sum())
+    def curve(self, energy: Floats) -> Floats:
+        """Energy inside each square, ascending; last the energy outside of half the map's side."""
+        far = energy.sum() - _weighted(energy, self._near)[0]
+        return np.append(_weighted(energy, self._cover), max(0.0, float(far)))
 
-    def side(self, profile: Floats, share: float) -> float:
-        """Side in px of the smallest centred square that holds a share of the energy."""
-        inside = np.cumsum(profile[:-1])
+    def side(self, curve: Floats, share: float) -> float:
+        """Side in px of the smallest square that holds a share of the energy, between steps by a line."""
+        inside = curve[:-1]
         if not inside[-1] > 0:
             return float("nan")
-        k = int(np.searchsorted(inside, share * inside[-1] * (1 - 1e-12)))
-        return float(2 * self.distance[min(k, len(self.distance) - 1)] + 1)
+        return float(2 * np.interp(share * inside[-1], inside, self.halves))
 
-    def smooth_side(self, profile: Floats, share: float) -> float:
-        """As `side`, but between rings: sides come in steps of 2 px, which would hide small errors."""
-        inside = np.cumsum(profile[:-1])
-        if not inside[-1] > 0:
-            return float("nan")
-        return float(2 * np.interp(share * inside[-1], inside, self.distance) + 1)
+    def far(self, curve: Floats) -> float:
+        """Share of the energy outside the centred square of half the map's side."""
+        return float(curve[-1] / curve[-2]) if curve[-2] > 0 else float("nan")
 
-    def far(self, profile: Floats) -> float:
-        """Share of the energy outside the centred square of half the input's side."""
-        total = profile[:-1].sum()
-        return float(profile[-1] / total) if total > 0 else float("nan")
+
+def _coverage(n: int, centre: float, halves: Floats) -> Floats:
+    """(squares, n): the part of each pixel [i - 1/2, i + 1/2] inside centre +- half."""
+    i = np.arange(n)[None, :]
+    high = np.minimum(i + 0.5, centre + halves[:, None])
+    low = np.maximum(i - 0.5, centre - halves[:, None])
+    covered: Floats = np.clip(high - low, 0.0, 1.0)
+    return covered
+
+
+def _weighted(energy: Floats, cover: Sequence[Floats]) -> Floats:
+    """Sum over the map for each square: one axis after the other."""
+    if not cover:
+        return np.array([float(energy)])
+    out = np.tensordot(cover[0], energy, (1, 0))  # (squares, other axes)
+    for weights in cover[1:]:
+        out = np.einsum("kn...,kn->k...", out, weights)
+    return out
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Summary:
 
     Attributes:
         sides: Share of the energy -> side in px of the smallest centred square that holds it.
-        far: Energy share outside the centred square of half the input's side.
+        far: Energy share outside the centred square of half the map's side.
         total: Energy before normalisation, mean over runs.
     """
 
@@ -95,32 +95,34 @@ class Summary:
     total: Figure
 
 
-def summarise(rings: Rings, profiles: Floats, seed: int = 0) -> Summary:
+def summarise(squares: Squares, mean: Floats, curves: Floats, seed: int = 0) -> Summary:
     """Summaries of the mean over runs, and their standard errors.
 
     Args:
-        profiles: (runs, rings + 1), from `Rings.profile`.
+        mean: The mean map, not normalised.
+        curves: (runs, squares + 1), from `Squares.curve`.
         seed: Of the bootstrap.
     """
-    runs = len(profiles)
     nan = float("nan")
-    if runs == 0:
-        return Summary(dict.fromkeys(SHARES, Figure(nan, nan)), Figure(nan, nan), Figure(nan, nan))
-    mean = profiles.mean(0)
-    totals = profiles[:, :-1].sum(1)
+    runs = len(curves)
+    if runs == 0 or not mean.sum() > 0:
+        none = Figure(nan, nan)
+        return Summary(dict.fromkeys(SHARES, none), none, Figure(0.0, 0.0) if runs else none)
+    totals = curves[:, -2]
     errors: dict[object, float] = {}
     if runs > 1:
         picks = np.random.default_rng(seed).integers(0, runs, (RESAMPLES, runs))
-        drawn = [profiles[p].mean(0) for p in picks]
+        drawn = [curves[p].mean(0) for p in picks]
         # The bootstrap's variance is that of a population; sqrt(n / (n - 1)) makes it the sample's.
         widen = float(np.sqrt(runs / (runs - 1)))
         for share in SHARES:
-            errors[share] = _spread([rings.smooth_side(d, share) for d in drawn]) * widen
-        errors["far"] = _spread([rings.far(d) for d in drawn]) * widen
+            errors[share] = _spread([squares.side(d, share) for d in drawn]) * widen
+        errors["far"] = _spread([squares.far(d) for d in drawn]) * widen
         errors["total"] = float(totals.std(ddof=1) / np.sqrt(runs))
+    sides = centred_sides(mean, squares.centre, SHARES)
     return Summary(
-        {s: Figure(rings.side(mean, s), errors.get(s, nan)) for s in SHARES},
-        Figure(rings.far(mean), errors.get("far", nan)),
+        {s: Figure(v, errors.get(s, nan)) for s, v in zip(SHARES, sides, strict=True)},
+        Figure(far_share(mean, squares.centre), errors.get("far", nan)),
         Figure(float(totals.mean()), errors.get("total", nan)),
     )
 

@@ -217,11 +217,11 @@ def _few(names: Sequence[str]) -> str:
 
 def _result(probe: Probe, source: str, precision: str, seed: int, notes: Sequence[str]) -> GradientField:
     """Everything that was counted."""
-    runs = len(probe.profiles)
+    runs = len(probe.curves)
     whole = probe.sum.sum()
     mean = probe.sum / whole if runs and whole > 0 else np.full(probe.size, np.nan)
-    rows = np.array(probe.profiles) if runs else np.zeros((0, len(probe.rings.distance) + 1))
-    summary = summarise(probe.rings, rows, seed)
+    curves = np.array(probe.curves) if runs else np.zeros((0, len(probe.squares.halves) + 1))
+    summary = summarise(probe.squares, probe.sum / max(1, runs), curves, seed)
     said = [*probe.live.notes, *notes]
     if probe.dead:
         said.append(

@@ -174,30 +174,38 @@ class Live:
             LayerError: A layer does not come to light: it lies inside a call of its own kind.
         """
         names = list(dict.fromkeys(wanted))
-        keys = {self._key(n): n for n in names if n != "input"}
+        keys: dict[Call, list[str]] = {}  # several where one call has several results
+        for name in names:
+            if name != "input":
+                keys.setdefault(self._key(name), []).append(name)
         source = self._key(origin) if origin != "input" else None
         got: dict[str, Tensor] = {"input": x} if "input" in names else {}
         start: list[Tensor] = [x] if source is None else []
 
         def end(call: Call, out: Any) -> Any:
-            name = keys.get(call)
             if call == source:
+                if not isinstance(out, Tensor):
+                    raise LayerError(
+                        f"{origin} is one of several results of a call and cannot be the origin.",
+                        hint="Measure from the layer before it.",
+                    )
                 leaf = self._take(origin, out).detach().requires_grad_(torch.is_grad_enabled())
                 start.append(leaf)
                 # What runs on is a copy: work in place must not change the origin.
                 out = leaf.clone()
-            if name is not None:
+            for name in keys.get(call, ()):
                 got[name] = self._take(name, out).clone()
             if len(got) == len(names) and start:
                 raise _Enough
             return out if call == source else None
 
-        fast = torch.backends.mha.get_fastpath_enabled()
-        torch.backends.mha.set_fastpath_enabled(False)
         if len(got) < len(names) or not start:
+            fast = torch.backends.mha.get_fastpath_enabled()
+            torch.backends.mha.set_fastpath_enabled(False)
+            own = x.clone()  # a network may work on its input in place
             try:
                 with Walk(self.model, end=end).walking():
-                    self.model(x.clone())  # a network may work on its input in place
+                    self.model(own)
             except _Enough:
                 pass
             finally:

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 
 from archlens.analyses.receptive_field import receptive_fields
+from archlens.analyses.summaries import centre_of
 from archlens.errors import LayerError, UsageError
-from archlens.probes.centre import unit_centre
 from archlens.probes.device import guarded
 from archlens.probes.live import Live
 from archlens.probes.occluder import Canvas, Floats, Occluder, equivalent_side, paint, patched
@@ -106,6 +106,13 @@ class _Layer:
     peaks: dict[int, list[_Peak]] = field(default_factory=dict)  # channel -> its top images
     canvases: dict[int, Canvas] = field(default_factory=dict)
     overflown: int = 0
+    centres: dict[tuple[int, ...], tuple[float, ...]] = field(default_factory=dict)
+
+    def centre(self, live: Live, unit: tuple[int, ...]) -> tuple[float, ...]:
+        """A unit's own centre in the input, px."""
+        if unit not in self.centres:
+            self.centres[unit] = centre_of(live.graph, live.node(self.name).id, unit, live.graph.inputs[0])
+        return self.centres[unit]
 
 
 def measure(
@@ -242,8 +249,7 @@ def _occlude(
             state.overflown += int((~np.isfinite(values)).sum())
             continue
         painted = paint(values, places, occluder, sizes)
-        node = live.node(state.name)
-        centre = unit_centre(live.graph, node, peak.unit, live.node("input"))
+        centre = state.centre(live, peak.unit)
         state.canvases.setdefault(c, Canvas.blank(sizes)).add(painted, centre)
 
 
@@ -262,9 +268,8 @@ def _result(
     top: int,
     source: str,
 ) -> OcclusionField:
-    node = live.node(state.name)
     at = live.unit(state.name, unit)
-    centre = unit_centre(live.graph, node, at, live.node("input"))
+    centre = state.centre(live, at)
     sizes = live.input_shape[1:]
     found: list[ChannelField] = []
     total = np.zeros(sizes)

@@ -71,7 +71,7 @@ def sweep(
     number = DTYPES[dtype]
     network = copy.deepcopy(model).eval().requires_grad_(False).to(device=device, dtype=number)
     if channels_last:
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = network.to(memory_format=torch.channels_last)
     out: list[Point] = []
     grid = sorted({tuple(s) for s in sizes}, key=lambda s: (_area(s), s))
     held = 0.0  # bytes a pixel of the batch, the most seen so far

@@ -1,0 +1,149 @@
+"""A run written down: every ATen call of a network, so that it can be played again with other arithmetic.
+
+The calls are noted while the network is captured, on the meta device; the capture says which graph node each
+tensor is, and nothing else is taken from it. What the calls *do* is for the player to say (`oracle`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from archlens.capture.rows import Rows
+from archlens.capture.run import copy_to_meta
+from archlens.capture.trace import Tracer, _fill, _named
+from archlens.graph import Graph
+
+
+@dataclass
+class Entry:
+    """One ATen call.
+
+    Attributes:
+        func: The overload that was called.
+        name: Operator without namespace and overload.
+        args: All arguments by position, keyword ones and defaults filled in.
+        given: Positional and keyword arguments as they were given, to call `func` again.
+        outs: Result tensors (for in-place calls, the target itself).
+        nodes: (node id, tensor) pairs that the capture knew after the call.
+    """
+
+    func: Any
+    name: str
+    args: tuple[Any, ...]
+    given: tuple[tuple[Any, ...], dict[str, Any]]
+    outs: list[Tensor]
+    nodes: list[tuple[int, Tensor]] = field(default_factory=list)
+
+    @property
+    def writes(self) -> bool:
+        """Whether the call changes its first argument."""
+        return bool(self.func._schema.is_mutable) and self.name.endswith("_")
+
+
+@dataclass
+class Tape:
+    """All calls of one run. Tensors are kept alive, so their identities stay theirs."""
+
+    graph: Graph
+    entries: list[Entry]
+    inputs: list[Tensor]
+    dynamic: set[int]  # storages that hold something input-dependent at some time
+    written: set[int]  # storages that some call writes to
+
+
+class _Notes(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes each call on its way to the tracer."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.tracer = tracer
+        self.entries: list[Entry] = []
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        full = _fill(func._schema, args, kwargs)
+        out = func(*args, **kwargs)
+        name = func._schema.name.removeprefix("aten::")
+        entry = Entry(func, name, full, (tuple(args), dict(kwargs)), list(tensors((out,))))
+        for t in (*tensors(full), *entry.outs):
+            if (node := self.tracer.tensors.peek(t)) is not None:
+                entry.nodes.append((node, t))
+        self.entries.append(entry)
+        return out
+
+
+def record(
+    model: nn.Module,
+    shapes: Sequence[Sequence[int]],
+    *,
+    axes: Sequence[Sequence[int]] | None = None,
+    name: str = "model",
+) -> Tape:
+    """Capture a network together with its calls.
+
+    Args:
+        model: Left as it is.
+        shapes: Of each positional input, batch included.
+        axes: Spatial dimensions of each input; default all but the first two.
+    """
+    twin = copy_to_meta(model)
+    twin.eval()
+    rows = Rows(twin)
+    tracer = Tracer(rows, real=False)
+    dtype = next((p.dtype for p in twin.parameters() if p.is_floating_point()), torch.float32)
+    inputs = [torch.empty(tuple(s), device="meta", dtype=dtype) for s in shapes]
+    given = axes or [tuple(range(2, len(s))) for s in shapes]
+    ids = [tracer.add_input(t, a) for t, a in zip(inputs, given, strict=True)]
+    notes = _Notes(tracer)
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with torch.no_grad(), rows.listening(), tracer, notes:
+            out = twin(*inputs)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+    ends = list(_named(out))
+    outputs = {key: node for key, t in ends if (node := tracer.tensors.node(t)) is not None}
+    if notes.entries:  # tensors that were written through another view are read anew only here
+        known = [(node, t) for _, t in ends if (node := tracer.tensors.node(t)) is not None]
+        notes.entries[-1].nodes += known
+    graph = rows.graph(name, tracer.nodes, ids, outputs)
+    return Tape(graph, notes.entries, inputs, *_storages(notes.entries, inputs))
+
+
+def storage(tensor: Tensor) -> int:
+    """Identity of a tensor's storage."""
+    return int(tensor.untyped_storage()._cdata)
+
+
+def _storages(entries: Sequence[Entry], inputs: Sequence[Tensor]) -> tuple[set[int], set[int]]:
+    dynamic = {storage(t) for t in inputs}
+    written: set[int] = set()
+    for entry in entries:
+        if any(storage(t) in dynamic for t in tensors(entry.args)):
+            dynamic |= {storage(t) for t in entry.outs}
+            if entry.writes:
+                written |= {storage(t) for t in entry.outs}
+    # A buffer may become dependent after views of it were made: its maker has to be played as well.
+    return dynamic, written
+
+
+def tensors(values: Any) -> Iterator[Tensor]:
+    """All tensors in nested arguments."""
+    for v in values.values() if isinstance(values, Mapping) else values:
+        if isinstance(v, Tensor):
+            yield v
+        elif isinstance(v, (list, tuple, dict)):
+            yield from tensors(v)
+
+

@@ -1,0 +1,289 @@
+"""What each ATen operator does in the linear positive twin of a network.
+
+In the twin every operator is linear with non-negative weights and no bias: an output is non-zero exactly where
+some positive input is among what the operator reads. Convolutions have equal weights, activations are the
+identity, max pools are sums, gates and products are sums of their factors, softmax and normalisations are the
+value plus the mean of what they look at. None of this is taken from `archlens.capture`: it is the referee.
+
+Operators that only move data, and those that are linear with positive weights as they are, run themselves.
+An operator that is not listed is not played: what depends on it is not checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod, sqrt
+from typing import Any
+
+import torch
+from torch import Tensor
+
+CUT = -50.0  # a constant added to scores that is this low counts as a cut
+Op = Callable[..., Any]
+
+
+class Constant:
+    """An argument that does not depend on the input. `value` is None where it has no values (parameters)."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.shape = tuple(tensor.shape)
+        self.value = None if tensor.is_meta else tensor
+
+
+class NotPlayed(Exception):
+    """The twin has no rule for a call."""
+
+
+def ints(value: Any, n: int, default: Any = 0) -> list[int]:
+    """ATen's `int[n]` arguments."""
+    values = [value] if isinstance(value, int) else list(value or [])
+    values = values or ([default] if isinstance(default, int) else list(default))
+    return [int(v) for v in (values * n if len(values) == 1 else values)]
+
+
+def parts(args: Sequence[Any]) -> list[Tensor]:
+    """The input-dependent tensors among arguments."""
+    return [a for a in args if isinstance(a, Tensor)]
+
+
+# ------------------------------------------------------------------ the rules: (args, shape of the result)
+
+
+def convolution(args: Sequence[Any], shape: Sequence[int]) -> Tensor:
+    """Equal weights. Divided by channels and the root of the taps: a chain of a hundred neither overflows in
+    its middle nor vanishes at its edges."""
+    x, weight = args[0], args[1]
+    if isinstance(weight, Tensor) or not isinstance(x, Tensor):
+        raise NotPlayed
+    w = torch.ones(weight.shape, dtype=x.dtype) / (weight.shape[1] * sqrt(prod(weight.shape[2:])))
+    return torch.ops.aten.convolution(x, w, None, *args[3:9])
+
+
+def max_pool(n: int) -> Op:
+    """The sum over the same windows: a convolution of ones, whatever the rounding mode made of the size."""
+
+    def rule(args: Sequence[Any], shape: Sequence[int]) -> tuple[Tensor, Tensor]:
+        kernel = ints(args[1], n)
+        stride, padding, dilation = ints(args[2], n, kernel), ints(args[3], n), ints(args[4], n, 1)
+        out = _windows(args[0], kernel, stride, padding, dilation, shape)
+        return out, torch.zeros_like(out)
+
+    return rule
+
+
+def _windows(x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, shape: Sequence[int]) -> Tensor:
+    n = len(kernel)
+    flat = x.reshape(-1, 1, *x.shape[-n:])
+    amounts: list[int] = []
+    for a in reversed(range(n)):
+        span = (shape[len(shape) - n + a] - 1) * stride[a] + dilation[a] * (kernel[a] - 1) + 1
+        amounts += [padding[a], span - flat.shape[2 + a] - padding[a]]
+    flat = torch.ops.aten.constant_pad_nd(flat, amounts, 0.0)
+    weight = torch.ones((1, 1, *kernel), dtype=x.dtype) / sqrt(prod(kernel))
+    out = torch.ops.aten.convolution(flat, weight, None, stride, [0] * n, dilation, False, [0] * n, 1)
+    return out.reshape(tuple(shape))
+
+
+def avg_pool(n: int) -> Op:
+    """Averages by torch itself, on a copy: its gradient needs the input unchanged."""
+    op = {1: torch.ops.aten.avg_pool1d, 2: torch.ops.aten.avg_pool2d, 3: torch.ops.aten.avg_pool3d}[n]
+    return lambda args, shape: op(args[0].clone(), *args[1:])
+
+
+def adaptive(args: Sequence[Any], shape: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Bins of torch's own adaptive average, also for the maximum."""
+    x, size = args[0].clone(), ints(args[1], 1)
+    call = {1: torch.adaptive_avg_pool1d, 2: torch._C._nn.adaptive_avg_pool2d}.get(
+        len(size), torch._C._nn.adaptive_avg_pool3d
+    )
+    out = call(x, size)  # type: ignore[operator]
+    return out, torch.zeros_like(out)
+
+
+def cubic(args: Sequence[Any], shape: Sequence[int], *, vec: bool = False) -> Tensor:
+    """Bicubic interpolation with the absolute values of torch's own weights, one axis after the other."""
+    x, align = args[0], bool(args[2])
+    scales = list(args[3] or [None, None]) if vec else [args[3], args[4]]
+    op = torch.ops.aten.upsample_bicubic2d.default
+    for axis, scale in enumerate(scales):
+        n, m = x.shape[2 + axis], shape[2 + axis]
+        eye = torch.eye(n, dtype=x.dtype).reshape(n, 1, n, 1)
+        matrix = op(eye, [m, 1], align, scale, None).reshape(n, m).abs()
+        x = torch.tensordot(x, matrix, ([2 + axis], [0])).movedim(-1, 2 + axis)
+    return x
+
+
+def identity(args: Sequence[Any], shape: Sequence[int]) -> Any:
+    """Activations, batch norm with stored statistics, casts, dropout."""
+    x = args[0]
+    return x.clone(), torch.zeros(0), torch.zeros(0)
+
+
+def total(args: Sequence[Any], shape: Sequence[int]) -> Tensor:
+    """Anything elementwise of several operands: the sum of the dependent ones. Constants carry no picture."""
+    out = torch.zeros(tuple(shape), dtype=torch.float64)
+    for x in parts(args):
+        out = out + x
+    return out
+
+
+def product(args: Sequence[Any], shape: Sequence[int]) -> Tensor:
+    """A product, too: each factor modulates the other. A constant factor of zero cuts."""
+    out = total(args, shape)
+    for a in args[:2]:
+        if isinstance(a, Constant) and a.value is not None:
+            out = out * (a.value != 0)
+    return out
+
+
+def chosen(args: Sequence[Any], shape: Sequence[int]) -> Tensor:
+    """where(condition, a, b): a constant condition picks; a dependent one is seen as well."""
+    condition, a, b = args[0], args[1], args[2]
+    if isinstance(condition, Tensor):
+        return total(args, shape)
+    if condition.value is None:
+        raise NotPlayed
+    keep, out = condition.value, torch.zeros(tuple(shape), dtype=torch.float64)
+    for x, mask in ((a, keep), (b, ~keep)):
+        if isinstance(x, Tensor):
+            out = out + x * mask
+    return out
+
+
+def filled(args: Sequence[Any], shape: Sequence[int]) -> Tensor:
+    """masked_fill(x, mask, constant)."""
+    if isinstance(args[1], Tensor):
+        return total(args, shape)
+    if args[1].value is None:
+        raise NotPlayed
+    return args[0] * ~args[1].value.bool() + total(args[2:], shape)
+
+
+def reduction(args: Sequence[Any], shape: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """mean, sum, var, max, ... over dimensions: the mean."""
+    x, rest = args[0], args[1:]
+    if rest and isinstance(rest[0], (Tensor, Constant)):
+        return total(args, shape), torch.zeros(0)
+    dims = next((a for a in rest if isinstance(a, (list, tuple)) or type(a) is int), None)
+    over = [dims] if isinstance(dims, int) else list(dims or range(x.ndim))
+    out = x.mean(over).reshape(tuple(shape))
+    return out, torch.zeros_like(out)
+
+
+def layer_norm(args: Sequence[Any], shape: Sequence[int]) -> tuple[Tensor, ...]:
+    """The value and the mean over the last dimensions."""
+    x = args[0]
+    dims = list(range(x.ndim - len(args[1]), x.ndim))
+    return x + x.mean(dims, keepdim=True), torch.zeros(0), torch.zeros(0)
+
+
+def group_norm(args: Sequence[Any], shape: Sequence[int]) -> tuple[Tensor, ...]:
+    """The value and the mean over its group's channels and all positions."""
+    x, groups = args[0], int(args[6])
+    inner = x.reshape(x.shape[0], groups, -1)
+    return (inner + inner.mean(2, keepdim=True)).reshape(x.shape), torch.zeros(0), torch.zeros(0)
+
+
+def matmul(args: Sequence[Any], shape: Sequence[int], keep: Tensor | None = None) -> Tensor:
+    """(..., i, k) @ (..., k, j): each factor's mean over k; where `keep` (i, k) cuts, b's row is not read."""
+    a, b = args[-2], args[-1]
+    out = torch.zeros(tuple(shape), dtype=torch.float64)
+    if isinstance(a, Tensor):
+        out = out + a.mean(-1, keepdim=True)
+    if isinstance(b, Tensor):
+        read = b.mean(-2, keepdim=True) if keep is None else keep.to(b.dtype) @ b / b.shape[-2]
+        out = out + read
+    return out
+
+
+def addmm(args: Sequence[Any], shape: Sequence[int]) -> Tensor:
+    """c + a @ b."""
+    return matmul(args[1:3], shape) + total(args[:1], shape)
+
+
+def linear(args: Sequence[Any], shape: Sequence[int]) -> Tensor:
+    """(..., k) @ (j, k)^T."""
+    if isinstance(args[1], Tensor):
+        raise NotPlayed
+    return args[0].mean(-1, keepdim=True).expand(tuple(shape)).clone()
+
+
+def attention(args: Sequence[Any], shape: Sequence[int]) -> tuple[Tensor, ...]:
+    """softmax(q k^T) v without a mask: every query reads all keys (all channels) and its values' channel."""
+    q, k, v = args[:3]
+    if any(isinstance(a, (Tensor, Constant)) for a in args[3:]) or any(a is True for a in args[3:5]):
+        raise NotPlayed
+    out = torch.zeros(tuple(shape), dtype=torch.float64)
+    for x, dims in ((q, [-1]), (k, [-1, -2]), (v, [-2])):
+        if isinstance(x, Tensor):
+            out = out + x.mean(dims, keepdim=True)
+    return (out, *(torch.zeros(0) for _ in range(8)))
+
+
+def split(args: Sequence[Any], shapes: Sequence[Sequence[int]], name: str) -> tuple[Tensor, ...]:
+    """split and unbind as slices: torch forbids writing into the former's results under autograd."""
+    x = args[0]
+    dim = int(args[1] if name == "unbind" else args[2]) % x.ndim
+    out, start = [], 0
+    for shape in shapes:
+        size = 1 if name == "unbind" else shape[dim]
+        piece = x.narrow(dim, start, size)
+        out.append(piece.squeeze(dim) if name == "unbind" else piece)
+        start += size
+    return tuple(out)
+
+
+# Linear, positive, or mere data movement: torch's own kernel is the twin.
+SELF = {
+    "view", "_unsafe_view", "reshape", "unsqueeze", "squeeze", "flatten", "_reshape_alias", "view_as", "permute",
+    "transpose", "t", "slice", "select", "expand", "repeat", "cat", "stack", "roll", "flip", "index_select",
+    "index", "alias", "detach", "lift_fresh", "unfold", "diagonal", "movedim", "as_strided", "rot90",
+    "reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "replication_pad1d", "replication_pad2d",
+    "replication_pad3d", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "native_channel_shuffle",
+    "im2col", "col2im", "upsample_nearest1d",
+    "upsample_nearest2d", "upsample_nearest3d", "_upsample_nearest_exact1d", "_upsample_nearest_exact2d",
+    "_upsample_nearest_exact3d", "upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d",
+}  # fmt: skip
+
+SAME = {
+    "relu", "relu6", "leaky_relu", "elu", "celu", "selu", "gelu", "silu", "mish", "sigmoid", "tanh", "hardtanh",
+    "hardswish", "hardsigmoid", "softplus", "log_sigmoid", "log_sigmoid_forward", "threshold", "softshrink",
+    "hardshrink", "clamp_min", "clamp_max", "erf", "abs", "neg", "exp", "exp2", "expm1", "log", "log1p", "log2",
+    "sqrt", "rsqrt", "sin", "cos", "square", "reciprocal", "floor", "ceil", "round", "sign", "trunc", "clone",
+    "_to_copy", "contiguous", "dropout", "native_dropout", "alpha_dropout", "native_batch_norm",
+    "_native_batch_norm_legit_no_training", "_native_batch_norm_legit", "_batch_norm_no_update",
+    "cudnn_batch_norm",
+}  # fmt: skip
+TOTAL = {
+    "add", "sub", "rsub", "maximum", "minimum", "pow", "lerp", "addcmul", "addcdiv", "_prelu_kernel", "atan2",
+    "eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "remainder", "fmod", "clamp", "copysign",
+}  # fmt: skip
+REDUCTIONS = {
+    "mean", "sum", "amax", "amin", "max", "min", "var", "std", "prod", "logsumexp", "linalg_vector_norm",
+    "argmax",
+}  # fmt: skip
+
+OPS: dict[str, Op] = {
+    "convolution": convolution,
+    "max_pool2d_with_indices": max_pool(2),
+    "max_pool3d_with_indices": max_pool(3),
+    "avg_pool1d": avg_pool(1),
+    "avg_pool2d": avg_pool(2),
+    "avg_pool3d": avg_pool(3),
+    **dict.fromkeys(
+        ("_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "adaptive_avg_pool1d", "adaptive_max_pool2d",
+         "adaptive_max_pool3d"), adaptive),
+    **dict.fromkeys(SAME, identity),
+    **dict.fromkeys(TOTAL, total),
+    **dict.fromkeys(("mul", "div", "floor_divide"), product),
+    **dict.fromkeys(REDUCTIONS, reduction),
+    "where": chosen,
+    "masked_fill": filled,
+    "native_layer_norm": layer_norm,
+    "native_group_norm": group_norm,
+    **dict.fromkeys(("mm", "bmm"), matmul),
+    **dict.fromkeys(("addmm", "baddbmm"), addmm),
+    "linear": linear,
+    "_scaled_dot_product_flash_attention_for_cpu": attention,
+    "_scaled_dot_product_efficient_attention": attention,
+}  # fmt: skip

@@ -1,0 +1,143 @@
+"""Devices by name, and errors that say what to do."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from probe_nets import CPU
+
+from archlens.errors import DeviceError
+from archlens.probes import device, roofline, witness
+
+NO_CARD = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA card")
+
+
+def test_auto_and_cpu() -> None:
+    assert device.resolve("cpu") == CPU
+    assert device.resolve("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert device.resolve("meta", allow_meta=True).type == "meta"
+
+
+@pytest.mark.parametrize("name", ["meta", "gpu", "cuda:x", "cuda:", "cpu:0", "cuda:99"])
+def test_a_device_that_is_not_there(name: str) -> None:
+    with pytest.raises(DeviceError) as caught:
+        device.resolve(name)
+    assert caught.value.hint
+    assert caught.value.exit_code == 2
+
+
+def test_cuda_without_a_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(DeviceError, match="not there") as caught:
+        device.resolve("cuda")
+    assert "--device cpu" in caught.value.hint
+
+
+@NO_CARD
+def test_cuda_by_number() -> None:
+    assert device.resolve("cuda:0") == torch.device("cuda", 0)
+    assert device.facts(torch.device("cuda", 0)).memory_bytes > 0
+
+
+def test_out_of_memory_leaves_nothing_behind() -> None:
+    """The failed work's tensors are gone by the time the device is cleaned."""
+    alive: list[int] = []
+
+    class Held:
+        def __init__(self) -> None:
+            alive.append(1)
+
+        def __del__(self) -> None:
+            alive.pop()
+
+    def work() -> None:
+        held = Held()
+        assert held is not None
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 TiB")
+
+    counts: list[int] = []
+    original = device.clean
+    device.clean = lambda d: counts.append(len(alive)) or original(d)  # type: ignore[func-returns-value, assignment]
+    try:
+        with pytest.raises(DeviceError, match="ran out of memory while testing") as caught:
+            device.guarded(CPU, "testing", "Take less.", work)
+    finally:
+        device.clean = original
+    assert counts == [0]
+    assert caught.value.hint == "Take less."
+
+
+def test_a_lost_card_and_other_errors() -> None:
+    def lost() -> None:
+        raise RuntimeError("CUDA error: unspecified launch failure\nmore")
+
+    def other() -> None:
+        raise ValueError("mine")
+
+    with pytest.raises(DeviceError, match="lost while testing: CUDA error: unspecified"):
+        device.guarded(CPU, "testing", "", lost)
+    with pytest.raises(ValueError, match="mine"):
+        device.guarded(CPU, "testing", "", other)
+    assert device.is_out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"))
+    assert not device.is_lost(RuntimeError("CUDA error: out of memory; CUDA out of memory"))
+
+
+def test_what_nvidia_smi_says() -> None:
+    state = witness.parse("97, 83, 1410, 0x0000000000000024\n", "17, 512\n4242, 10240\n", own=17)
+    assert state is not None
+    assert state.throttled == ("power cap", "thermal limit (software)")
+    assert state.others == {4242: 10240 * 2**20}
+    said = witness.remarks(state, state)
+    assert "1 other process on the card" in said[0]
+    assert "97 % busy" in said[1]
+    assert "1410 MHz" in said[2]
+    assert witness.remarks(None, None) == []
+    unsure = witness.parse("[N/A], 40, [N/A], [N/A]\n", "", own=1)
+    assert unsure is not None
+    assert unsure.utilization is None
+    assert witness.remarks(unsure, unsure) == []
+    assert witness.parse("", "", 1) is None
+    assert witness.ask(CPU) is None
+
+
+def test_drift_is_said() -> None:
+    assert witness.drift([1.0] * 9) is None
+    assert witness.drift([1.0, 2.0]) is None
+    assert "50% slower" in (witness.drift([1.0] * 3 + [1.2] * 3 + [1.5] * 3) or "")
+
+
+def test_ceilings_are_measured_once(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARCHLENS_CACHE", str(tmp_path))
+    monkeypatch.setattr(witness, "busy", lambda: None)
+    calls: list[int] = []
+
+    def fake(d: torch.device, t: torch.dtype) -> roofline.Ceilings:
+        calls.append(1)
+        return roofline.Ceilings("x", "float32", 4e12, 1e11, "2", 1, 1)
+
+    monkeypatch.setattr(roofline, "measure", fake)
+    first = roofline.ceilings(CPU, torch.float32)
+    assert roofline.ceilings(CPU, torch.float32) == first
+    assert len(calls) == 1
+    assert first.ridge == 40
+    assert first.bound(4e12, 1e12) == "memory"
+    assert first.seconds(4e12, 1e12) == 10
+    file = roofline.cache_file()
+    assert len(json.loads(file.read_text())) == 1
+    assert not list(file.parent.glob("*.tmp"))
+    file.write_text('{"half')
+    assert roofline.ceilings(CPU, torch.float32) == first
+    assert len(calls) == 2
+    # Measured while something else ran: used, said, and not kept.
+    monkeypatch.setattr(witness, "busy", lambda: "the machine was busy")
+    spoiled = roofline.ceilings(CPU, torch.bfloat16)
+    assert "busy" in spoiled.note
+    assert len(json.loads(file.read_text())) == 1
+
+
+def test_real_ceilings_are_plausible() -> None:
+    found = roofline.measure(CPU, torch.float32, matrix=256, copy_bytes=2**24)
+    assert 1e8 < found.flops_per_second < 1e14
+    assert 1e8 < found.bytes_per_second < 1e13
