@@ -84,6 +84,11 @@ class Tensors:
         value.version = buffer.version
         return value.node
 
+    def peek(self, tensor: torch.Tensor) -> int | None:
+        """The node that a tensor was last known to be, if its storage was not written since. Makes none."""
+        value = self._values.get(id(tensor))
+        return None if value is None or value.version != value.buffer.version else value.node
+
     def new(self, tensor: torch.Tensor, node: int | None) -> None:
         """A fresh result with a storage of its own."""
         buffer = Buffer(tuple(tensor.shape), node)

@@ -1,7 +1,7 @@
 """The impulse oracle: what a unit really depends on, found by running the network, not by knowing it.
 
-The linear positive twin of a network (see `twin_ops`) is run in float64. A positive input pixel reaches exactly
-the units whose field holds it: they are non-zero. Two uses:
+The linear positive twin of a network (see `twin_ops`) is run in float64. A positive input pixel reaches
+exactly the units whose field holds it: they are non-zero. Two uses:
 
 * `Oracle.forward(x)`: every layer's values for a batch of impulses (or for any set of lit pixels);
 * `Oracle.support(node, unit)`: one unit's whole support in one backward pass.
@@ -24,7 +24,11 @@ from archlens.probes.tape import Entry, Tape, record, storage, tensors
 from archlens.probes.twin_ops import CUT, OPS, SELF, Constant, NotPlayed, cubic, matmul, split
 
 Bools = NDArray[np.bool_]
-KEEPS_MASK = {"add", "sub", "mul", "div", "clone", "_to_copy", "dropout", "contiguous", "alias", "detach"}
+# Results that take nothing of their arguments but type and shape, or a number.
+DARK = {
+    "fill", "zero", "new_empty", "new_zeros", "new_ones", "new_full", "zeros_like", "ones_like", "full_like",
+    "empty_like", "rand_like", "randn_like", "new_empty_strided",
+}  # fmt: skip
 
 
 class Oracle:
@@ -187,39 +191,106 @@ class _Player:
             return
         if entry.writes:
             target = self._lookup(entry.outs[0])
-            assert target is not None
-            target.copy_(results[0])
+            if target is not None:  # else the rest of the buffer is lost, and so is the whole
+                target.copy_(results[0])
             return
         for t, value in zip(entry.outs, results, strict=False):
             if tuple(value.shape) != tuple(t.shape) and value.numel() and t.numel():
                 raise AssertionError(f"{name}: captured {tuple(t.shape)}, really {tuple(value.shape)}")
             self.env[id(t)] = value
 
+    # -------------------------------------------------------------- one call
+
     def _results(self, entry: Entry, base: str) -> Sequence[Tensor] | None:
+        """The call's results in the twin, or None behind an operator without a rule."""
         shapes = [tuple(t.shape) for t in entry.outs]
-        if base in ("fill", "zero") or not any(
-            storage(t) in self.tape.dynamic for t in tensors(entry.args)
-        ):
-            return self._made(entry, base, shapes)
-        args = self._resolved(entry.args)
-        if any(a is None and b is not None for a, b in zip(args, entry.args, strict=True)):
+        if base in DARK or not any(self._dynamic(t) for t in tensors(entry.args)):
+            return [torch.zeros(s, dtype=torch.float64) for s in shapes]
+        if any(self._dynamic(t) and self._lookup(t) is None for t in tensors(entry.args)):
             return None
+        args = [self._resolved(a) for a in entry.args]
         if base == "copy":
-            source = args[1]
-            return [source if isinstance(source, Tensor) else torch.zeros((), dtype=torch.float64)]
+            return [a if isinstance(a, Tensor) else torch.zeros((), dtype=torch.float64) for a in args[1:2]]
         if base in ("split", "split_with_sizes", "unbind"):
             return split(args, shapes, base)
         if base in SELF:
             return self._itself(entry)
         if base == "upsample_bicubic2d":
             return [cubic(args, shapes[0], vec=entry.func._overloadname == "vec")]
-        mask = self._mask(entry, base, args, shapes[0])
-        if base in ("bmm", "mm", "baddbmm") and mask is not None:
-            return [matmul(args, shapes[0], mask)]
-        rule = OPS.get(base)
-        if rule is None:
+        kept = self._kept(entry, base, args)
+        if base in ("_softmax", "_safe_softmax", "_log_softmax"):
+            out: Any = softmax(args, kept)
+        elif base in ("bmm", "mm") and kept is not None:
+            out = matmul(args, shapes[0], kept)
+        elif base in OPS:
+            out = OPS[base](args, shapes[0])
+        else:
             raise NotPlayed
-        if base == "_softmax" or base == "_log_softmax" or base == "_safe_softmax":
-            rule = None
-        out = rule(args, shapes[0]) if rule is not None else None
-        return [out] if isinstance(out, Tensor) else out
+        if kept is not None and base not in ("bmm", "mm"):
+            self.masks[id(entry.outs[0])] = kept.expand(shapes[0])
+        return [out] if isinstance(out, Tensor) else list(out)
+
+    def _dynamic(self, tensor: Tensor) -> bool:
+        return storage(tensor) in self.tape.dynamic
+
+    def _resolved(self, value: Any) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        return self._lookup(value) if self._dynamic(value) else Constant(value)
+
+    def _itself(self, entry: Entry) -> Sequence[Tensor]:
+        """The operator's own kernel; constants that would be joined in are dark."""
+
+        def real(value: Any) -> Any:
+            if isinstance(value, Tensor):
+                if self._dynamic(value):
+                    return self._lookup(value)
+                if value.is_floating_point():
+                    return torch.zeros(value.shape, dtype=torch.float64)
+                if value.is_meta:
+                    raise NotPlayed
+                return value
+            return type(value)(real(v) for v in value) if isinstance(value, (list, tuple)) else value
+
+        args, kwargs = entry.given
+        out = entry.func(*(real(a) for a in args), **{k: real(v) for k, v in kwargs.items()})
+        mask = next((self.masks[id(t)] for t in tensors(entry.args) if id(t) in self.masks), None)
+        if mask is not None and isinstance(out, Tensor):
+            moved = entry.func(mask.double(), *args[1:], **kwargs)
+            self.masks[id(entry.outs[0])] = moved > 0
+        return list(tensors((out,)))
+
+    def _kept(self, entry: Entry, base: str, args: Sequence[Any]) -> Tensor | None:
+        """What attention masks leave of a score tensor: True where it counts. None where nothing is cut."""
+        kept = [self.masks[id(t)] for t in tensors(entry.args[:2]) if id(t) in self.masks]
+        sign = -1.0 if base == "sub" else 1.0
+        if base in ("add", "sub"):
+            kept += [sign * a.value > CUT for a in args[:2] if _cuts(a, sign)]
+        elif base == "masked_fill" and isinstance(args[1], Constant) and _cuts(args[2], 1.0):
+            assert args[1].value is not None
+            kept.append(~args[1].value.bool())
+        elif base == "where" and isinstance(args[0], Constant) and args[0].value is not None:
+            kept += [args[0].value] if _cuts(args[2], 1.0) else []
+            kept += [~args[0].value] if _cuts(args[1], 1.0) else []
+        out: Tensor | None = None
+        for mask in kept:
+            out = mask if out is None else out & mask
+        return out
+
+
+def _cuts(value: Any, sign: float) -> bool:
+    """Whether an additive constant pushes some scores out of a softmax."""
+    if isinstance(value, Constant):
+        if value.value is None or not value.value.is_floating_point() or value.value.numel() == 0:
+            return False
+        return bool((sign * value.value <= CUT).any())
+    return isinstance(value, (int, float)) and sign * value <= CUT
+
+
+def softmax(args: Sequence[Any], kept: Tensor | None) -> Tensor:
+    """The value and the mean along a dimension, of what a mask keeps."""
+    x: Tensor = args[0]
+    if kept is not None:
+        x = x * kept
+    out = x + x.mean(int(args[1]), keepdim=True)
+    return out if kept is None else out * kept

@@ -145,5 +145,3 @@ def tensors(values: Any) -> Iterator[Tensor]:
             yield v
         elif isinstance(v, (list, tuple, dict)):
             yield from tensors(v)
-
-

@@ -1,7 +1,7 @@
 """What each ATen operator does in the linear positive twin of a network.
 
-In the twin every operator is linear with non-negative weights and no bias: an output is non-zero exactly where
-some positive input is among what the operator reads. Convolutions have equal weights, activations are the
+In the twin every operator is linear with non-negative weights and no bias: an output is non-zero exactly
+where some positive input is among what the operator reads. Convolutions have equal weights, activations are the
 identity, max pools are sums, gates and products are sums of their factors, softmax and normalisations are the
 value plus the mean of what they look at. None of this is taken from `archlens.capture`: it is the referee.
 
@@ -49,7 +49,7 @@ def parts(args: Sequence[Any]) -> list[Tensor]:
 # ------------------------------------------------------------------ the rules: (args, shape of the result)
 
 
-def convolution(args: Sequence[Any], shape: Sequence[int]) -> Tensor:
+def convolution(args: Sequence[Any], _: Sequence[int]) -> Any:
     """Equal weights. Divided by channels and the root of the taps: a chain of a hundred neither overflows in
     its middle nor vanishes at its edges."""
     x, weight = args[0], args[1]
@@ -71,7 +71,7 @@ def max_pool(n: int) -> Op:
     return rule
 
 
-def _windows(x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, shape: Sequence[int]) -> Tensor:
+def _windows(x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, shape: Sequence[int]) -> Any:
     n = len(kernel)
     flat = x.reshape(-1, 1, *x.shape[-n:])
     amounts: list[int] = []
@@ -87,20 +87,20 @@ def _windows(x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, s
 def avg_pool(n: int) -> Op:
     """Averages by torch itself, on a copy: its gradient needs the input unchanged."""
     op = {1: torch.ops.aten.avg_pool1d, 2: torch.ops.aten.avg_pool2d, 3: torch.ops.aten.avg_pool3d}[n]
-    return lambda args, shape: op(args[0].clone(), *args[1:])
+    return lambda args, _: op(args[0].clone(), *args[1:])
 
 
-def adaptive(args: Sequence[Any], shape: Sequence[int]) -> tuple[Tensor, Tensor]:
+def adaptive(args: Sequence[Any], _: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Bins of torch's own adaptive average, also for the maximum."""
     x, size = args[0].clone(), ints(args[1], 1)
     call = {1: torch.adaptive_avg_pool1d, 2: torch._C._nn.adaptive_avg_pool2d}.get(
         len(size), torch._C._nn.adaptive_avg_pool3d
     )
-    out = call(x, size)  # type: ignore[operator]
+    out = call(x, size)
     return out, torch.zeros_like(out)
 
 
-def cubic(args: Sequence[Any], shape: Sequence[int], *, vec: bool = False) -> Tensor:
+def cubic(args: Sequence[Any], shape: Sequence[int], *, vec: bool = False) -> Any:
     """Bicubic interpolation with the absolute values of torch's own weights, one axis after the other."""
     x, align = args[0], bool(args[2])
     scales = list(args[3] or [None, None]) if vec else [args[3], args[4]]
@@ -113,7 +113,12 @@ def cubic(args: Sequence[Any], shape: Sequence[int], *, vec: bool = False) -> Te
     return x
 
 
-def identity(args: Sequence[Any], shape: Sequence[int]) -> Any:
+def pad(args: Sequence[Any], _: Sequence[int]) -> Any:
+    """constant_pad_nd: whatever the constant, it carries no picture."""
+    return torch.ops.aten.constant_pad_nd(args[0], args[1], 0.0)
+
+
+def identity(args: Sequence[Any], _: Sequence[int]) -> Any:
     """Activations, batch norm with stored statistics, casts, dropout."""
     x = args[0]
     return x.clone(), torch.zeros(0), torch.zeros(0)
@@ -156,7 +161,7 @@ def filled(args: Sequence[Any], shape: Sequence[int]) -> Tensor:
         return total(args, shape)
     if args[1].value is None:
         raise NotPlayed
-    return args[0] * ~args[1].value.bool() + total(args[2:], shape)
+    return total([args[0] * ~args[1].value.bool(), *args[2:]], shape)
 
 
 def reduction(args: Sequence[Any], shape: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -170,14 +175,14 @@ def reduction(args: Sequence[Any], shape: Sequence[int]) -> tuple[Tensor, Tensor
     return out, torch.zeros_like(out)
 
 
-def layer_norm(args: Sequence[Any], shape: Sequence[int]) -> tuple[Tensor, ...]:
+def layer_norm(args: Sequence[Any], _: Sequence[int]) -> tuple[Tensor, ...]:
     """The value and the mean over the last dimensions."""
     x = args[0]
     dims = list(range(x.ndim - len(args[1]), x.ndim))
     return x + x.mean(dims, keepdim=True), torch.zeros(0), torch.zeros(0)
 
 
-def group_norm(args: Sequence[Any], shape: Sequence[int]) -> tuple[Tensor, ...]:
+def group_norm(args: Sequence[Any], _: Sequence[int]) -> tuple[Tensor, ...]:
     """The value and the mean over its group's channels and all positions."""
     x, groups = args[0], int(args[6])
     inner = x.reshape(x.shape[0], groups, -1)
@@ -205,7 +210,8 @@ def linear(args: Sequence[Any], shape: Sequence[int]) -> Tensor:
     """(..., k) @ (j, k)^T."""
     if isinstance(args[1], Tensor):
         raise NotPlayed
-    return args[0].mean(-1, keepdim=True).expand(tuple(shape)).clone()
+    x: Tensor = args[0].mean(-1, keepdim=True)
+    return x.expand(tuple(shape)).clone()
 
 
 def attention(args: Sequence[Any], shape: Sequence[int]) -> tuple[Tensor, ...]:
@@ -235,8 +241,8 @@ def split(args: Sequence[Any], shapes: Sequence[Sequence[int]], name: str) -> tu
 
 # Linear, positive, or mere data movement: torch's own kernel is the twin.
 SELF = {
-    "view", "_unsafe_view", "reshape", "unsqueeze", "squeeze", "flatten", "_reshape_alias", "view_as", "permute",
-    "transpose", "t", "slice", "select", "expand", "repeat", "cat", "stack", "roll", "flip", "index_select",
+    "view", "_unsafe_view", "reshape", "unsqueeze", "squeeze", "flatten", "_reshape_alias", "view_as", 
+    "permute", "transpose", "t", "slice", "select", "expand", "repeat", "cat", "stack", "roll", "flip", "index_select",
     "index", "alias", "detach", "lift_fresh", "unfold", "diagonal", "movedim", "as_strided", "rot90",
     "reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "replication_pad1d", "replication_pad2d",
     "replication_pad3d", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "native_channel_shuffle",
@@ -246,10 +252,10 @@ SELF = {
 }  # fmt: skip
 
 SAME = {
-    "relu", "relu6", "leaky_relu", "elu", "celu", "selu", "gelu", "silu", "mish", "sigmoid", "tanh", "hardtanh",
-    "hardswish", "hardsigmoid", "softplus", "log_sigmoid", "log_sigmoid_forward", "threshold", "softshrink",
-    "hardshrink", "clamp_min", "clamp_max", "erf", "abs", "neg", "exp", "exp2", "expm1", "log", "log1p", "log2",
-    "sqrt", "rsqrt", "sin", "cos", "square", "reciprocal", "floor", "ceil", "round", "sign", "trunc", "clone",
+    "relu", "relu6", "leaky_relu", "elu", "celu", "selu", "gelu", "silu", "mish", "sigmoid", "tanh", 
+    "hardtanh", "hardswish", "hardsigmoid", "softplus", "log_sigmoid", "log_sigmoid_forward", "threshold", "softshrink",
+    "hardshrink", "clamp_min", "clamp_max", "erf", "abs", "neg", "exp", "exp2", "expm1", "log", "log1p", 
+    "log2", "sqrt", "rsqrt", "sin", "cos", "square", "reciprocal", "floor", "ceil", "round", "sign", "trunc", "clone",
     "_to_copy", "contiguous", "dropout", "native_dropout", "alpha_dropout", "native_batch_norm",
     "_native_batch_norm_legit_no_training", "_native_batch_norm_legit", "_batch_norm_no_update",
     "cudnn_batch_norm",
@@ -277,6 +283,7 @@ OPS: dict[str, Op] = {
     **dict.fromkeys(TOTAL, total),
     **dict.fromkeys(("mul", "div", "floor_divide"), product),
     **dict.fromkeys(REDUCTIONS, reduction),
+    "constant_pad_nd": pad,
     "where": chosen,
     "masked_fill": filled,
     "native_layer_norm": layer_norm,
