@@ -37,7 +37,7 @@ def cache(
     done = "removed" if action is Action.clear else "holds"
     emit(
         {
-            ".txt": lambda: f"{found.folder} {done} {found.entries} captures, {found.bytes / 1e6:.1f} MB",
+            ".txt": lambda: f"{found.folder} {done} {found.entries} captures, {found.bytes / 1000:,.0f} kB",
             ".json": lambda: dumps(
                 {
                     "folder": str(found.folder),

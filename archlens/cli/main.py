@@ -14,13 +14,20 @@ from typing import Annotated
 import typer
 
 from archlens import __version__
-from archlens.cli import models, rf, summary
+from archlens.cli import cache, check, diff, models, rf, summary
 from archlens.cli.output import colour
 from archlens.errors import ArchlensError
 
 # In the order of the help. A module has the name of its command, and so has the function in it. Commands
 # import what they need inside the function: the help, the completion and `models` must not wait for torch.
-COMMANDS: tuple[Callable[..., None], ...] = (models.models, summary.summary, rf.rf)
+COMMANDS: tuple[Callable[..., None], ...] = (
+    models.models,
+    summary.summary,
+    rf.rf,
+    check.check,
+    diff.diff,
+    cache.cache,
+)
 
 INTERRUPTED = 130
 FAULT = 3
