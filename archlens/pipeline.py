@@ -41,6 +41,7 @@ def analyze(
     input_size: str | Sequence[int] | None = None,
     *,
     settings: Sequence[str] = (),
+    layer: str | None = None,
     unit: Sequence[int] | None = None,
     origin: str | None = None,
     at: str | None = None,
@@ -53,7 +54,9 @@ def analyze(
         model: A spec (see `archlens.spec`) or a live module (which is left as it is).
         input_size: (C, *spatial) or "3x513x513"; default: the network's own.
         settings: Options of a spec as "key=value" texts.
+        layer: The layer that `unit` is in; default: the class-score cell's.
         unit: The unit whose visible box is reported, an index a position dimension; default the centre.
+            Every other layer's is the centre's.
         origin: Layer to measure fields from, instead of the input.
         at: Layer to take for the class-score cell, or "output".
         progress: Called with a few words before each slow step.
@@ -71,7 +74,7 @@ def analyze(
     if isinstance(model, str):
         spec = parse_spec(model, settings)
         if spec.kind == "report":
-            return _saved(spec.target, size, unit, origin, at)
+            return _saved(spec.target, size, layer, unit, origin, at)
         graph, name = _captured(spec, size, progress, use_cache)
         text = (
             spec.text if not settings else spec.text + ("&" if "?" in spec.text else "?") + "&".join(settings)
@@ -80,7 +83,7 @@ def analyze(
         from archlens.capture.run import capture_module
 
         graph, name, text = capture_module(model, size), type(model).__name__, type(model).__name__
-    return describe(graph, text, name, unit=unit, origin=origin, at=at)
+    return describe(graph, text, name, layer=layer, unit=unit, origin=origin, at=at)
 
 
 def _captured(
@@ -104,6 +107,7 @@ def describe(
     spec: str,
     name: str,
     *,
+    layer: str | None = None,
     unit: Sequence[int] | None = None,
     origin: str | None = None,
     at: str | None = None,
@@ -119,32 +123,41 @@ def describe(
     def named(node: int | None) -> str | None:
         return None if node is None or node not in of else names[of[node]]
 
+    cell = named(cell_node(graph, at)) if graph.outputs else None
+    asked = cell if layer is None else named(layer_node(graph, layer))
     rows = []
     inputs = graph.layer_inputs()
-    for index, layer in enumerate(graph.layers):
-        node = graph.nodes[layer.output]
+    for index, row in enumerate(graph.layers):
+        node = graph.nodes[row.output]
         field = fields[node.id]
-        parts = [graph.nodes[n] for n in layer.nodes]
+        parts = [graph.nodes[n] for n in row.nodes]
         rows.append(
             LayerReport(
-                name=layer.name,
-                op=layer.op,
+                name=row.name,
+                op=row.op,
                 inputs=inputs[index],
                 shape=node.shape,
-                params=layer.params,
+                params=row.params,
                 macs=sum(n.macs for n in parts),
                 elementwise=sum(n.elementwise for n in parts),
                 activation_bytes=sum(n.bytes for n in parts),
                 rf=None
                 if field is None
-                else _field(graph, node, field, visible[node.id], sure[node.id], unit, named),
-                module=layer.module,
-                kind=layer.kind,
+                else _field(
+                    graph,
+                    node,
+                    field,
+                    visible[node.id],
+                    sure[node.id],
+                    unit if row.name == asked else None,
+                    named,
+                ),
+                module=row.module,
+                kind=row.kind,
             )
         )
     cost = totals(graph)
     outputs = {key: named(node) or "input" for key, node in graph.outputs.items()}
-    cell = named(cell_node(graph, at)) if graph.outputs else None
     return Report(
         spec=spec,
         name=name,
@@ -283,7 +296,12 @@ def path_of(field: AxisField) -> Lattice | None:
 
 
 def _saved(
-    path: str, size: Sequence[int] | None, unit: Sequence[int] | None, origin: str | None, at: str | None
+    path: str,
+    size: Sequence[int] | None,
+    layer: str | None,
+    unit: Sequence[int] | None,
+    origin: str | None,
+    at: str | None,
 ) -> Report:
     """A saved report; a figure that it does not hold is derived anew from the graph in it."""
     try:
@@ -298,4 +316,4 @@ def _saved(
         raise UsageError(f"{path} was saved at {by}", "Leave --input-size out, or give the model instead.")
     if unit is None and origin is None and at is None:
         return report
-    return describe(report.graph, report.spec, report.name, unit=unit, origin=origin, at=at)
+    return describe(report.graph, report.spec, report.name, layer=layer, unit=unit, origin=origin, at=at)

@@ -32,6 +32,7 @@ def report_of(
     """
     size = None if input_size is None else parse_size(input_size)
     where = None if unit is None else parse_unit(unit)
+    check_device(device)
     spec = parse_spec(model, settings or ())
     if weights is not None and spec.kind == "report":
         raise UsageError(f"{model} is a saved report, without room for weights", "Give the model itself.")
@@ -43,10 +44,12 @@ def report_of(
             model,
             size,
             settings=settings or (),
+            layer=layer,
             unit=where,
-            at=at,
             origin=origin,
+            at=at,
             progress=progress,
+            use_cache=True,
         )
         if weights is not None:
             progress("reading the weights")
@@ -55,3 +58,15 @@ def report_of(
             note = f"{weights}: {fit_checkpoint(spec, weights)}"
             report = dataclasses.replace(report, notes=(*report.notes, note))
     return report
+
+
+def check_device(name: str) -> None:
+    """Refuse a device that is none, before torch is there to ask.
+
+    Raises:
+        UsageError: Not auto, cpu, cuda, cuda:N or meta.
+    """
+    kind, colon, number = name.partition(":")
+    if kind in ("auto", "cpu", "meta", "cuda") and (not colon or (kind == "cuda" and number.isdigit())):
+        return
+    raise UsageError(f"{name!r} is not a device that archlens knows", "Use auto, cpu, cuda, cuda:N or meta.")

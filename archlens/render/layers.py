@@ -15,7 +15,7 @@ BYTES_NOTE = (
 )
 FIELD_NOTE = (
     "size, jump, start: the theoretical field in px, without borders. "
-    "sees: what the unit at the centre sees at this size."
+    "sees: what the centre unit sees at this size."
 )
 EDGE_NOTE = "[ and ]: cut by the image's edge. A|B: by the unit's phase."
 
@@ -78,7 +78,7 @@ def summary_table(report: Report, everything: bool = False, layer: str | None = 
 def rf_table(report: Report, everything: bool = False, layer: str | None = None) -> Table:
     """Layers with their receptive field. By default those that change the field or the size of the map."""
     rows = _chosen(report, everything, layer, _sees_or_resizes)
-    image = report.input_shape[2:]
+    image = report.input_shape[2:] if report.origin is None else _map(report.layer(report.origin))
     cells = []
     for row in rows:
         field = row.rf
@@ -105,7 +105,7 @@ def rf_table(report: Report, everything: bool = False, layer: str | None = None)
         Column("jump", right=True),
         Column("start", right=True, drop=1),
         Column("sees", narrow=11),
-        Column("of image", right=True, drop=2),
+        Column("of image" if report.origin is None else "of map", right=True, drop=2),
         Column("note", drop=3, narrow=28),
     ]
     return Table(
@@ -114,9 +114,11 @@ def rf_table(report: Report, everything: bool = False, layer: str | None = None)
         rows=tuple(cells),
         notes=(
             *_left_out(report, rows, everything or layer is not None),
-            FIELD_NOTE,
+            FIELD_NOTE
+            if report.origin is None
+            else FIELD_NOTE.replace(" in px", f" in cells of {report.origin}"),
             EDGE_NOTE,
-            f"In bold: the class-score cell, {report.class_score}.",
+            *([f"In bold: the class-score cell, {report.class_score}."] if len(rows) > 1 else []),
             *_notes(report),
         ),
         strong=_strong(report, rows),
@@ -168,11 +170,19 @@ def _map(row: LayerReport) -> tuple[int, ...]:
     return row.shape[2:] if len(row.shape) > 2 else row.shape[1:]
 
 
+def _centre(report: Report, row: LayerReport) -> tuple[int, ...]:
+    """The centre unit, along the dimensions that run along the image."""
+    layer = next(layer for layer in report.graph.layers if layer.name == row.name)
+    return tuple(row.shape[d] // 2 for d in report.graph.nodes[layer.output].positions)
+
+
 def _remarks(report: Report, row: LayerReport) -> list[str]:
     field = row.rf
     if field is None:
         return ["does not depend on " + (report.origin or "the input")]
     remarks = []
+    if field.visible is not None and field.visible.unit != _centre(report, row):
+        remarks.append(f"unit {','.join(map(str, field.visible.unit))}")
     if field.source is not None and field.source != row.name:
         remarks.append(f"{field.kind} since {field.source}")
     if not field.aligned:
