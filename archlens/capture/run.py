@@ -6,83 +6,123 @@ import copy
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import nn
 
+from archlens.capture.inputs import Inputs, from_example, from_sizes, own_example
 from archlens.capture.load import DEFAULT_SIZE, Loaded, load, meta_build
+from archlens.capture.loaded import quiet
 from archlens.capture.trace import capture
-from archlens.errors import ArchlensError, InputSizeError, TraceError, UsageError
+from archlens.capture.unwrap import unwrap
+from archlens.capture.weightless import copy_to_meta
+from archlens.errors import ArchlensError, DeviceError, InputSizeError, TraceError, UsageError
 from archlens.graph import Graph
 from archlens.spec import Spec
 
+__all__ = ["capture_module", "capture_spec", "copy_to_meta", "loaded_inputs"]
+
+Sizes = Sequence[int] | Sequence[Sequence[int]] | None
+
 
 def capture_spec(
-    spec: Spec, size: Sequence[int] | None, progress: Callable[[str], None]
+    spec: Spec, size: Sizes, progress: Callable[[str], None], device: str = "auto"
 ) -> tuple[Graph, str]:
     """Build what a spec names without values and capture it.
+
+    Args:
+        spec: What to load.
+        size: (C, *spatial) of its input, or several; default: its own.
+        progress: Called with a few words before each slow step.
+        device: Where a model runs that needs values: auto, cpu, cuda, cuda:1; on meta it fails instead.
 
     Returns:
         The graph and the model's own name.
     """
     loaded = load(spec)
-    shape = tuple(size or loaded.input_size)
-    loaded.check(shape)
+    if loaded.example is None or size:
+        for one in _several(size) or [loaded.input_size]:
+            loaded.check(tuple(one))
     progress(f"building {loaded.name}")
-    model = meta_build(loaded)
+    model = unwrap(meta_build(loaded))
+    inputs = loaded_inputs(loaded, model, size)
     progress(f"capturing {loaded.name}")
-    return _capture(model, shape, loaded.name, lambda: _real(loaded)), loaded.name
+    return _capture(model, inputs, loaded.name, loaded.build, device), loaded.name
 
 
-def capture_module(model: nn.Module, size: Sequence[int] | None) -> Graph:
-    """Capture a live module; it is copied, so its mode, device and values stay as they are."""
+def loaded_inputs(loaded: Loaded, model: nn.Module, size: Sizes) -> Inputs:
+    """What a loaded model is called with: inputs of the sizes asked for, else its own."""
+    given = _several(size)
+    if not given and loaded.example is not None:
+        return own_example(loaded, model)
+    return from_sizes(given or [loaded.input_size], model)
+
+
+def capture_module(model: nn.Module, size: Sizes = None, example: Any = None) -> Graph:
+    """Capture a live module; it is copied, so its mode, device and values stay as they are.
+
+    Args:
+        model: Any module.
+        size: (C, *spatial) of its input, or several.
+        example: What it is called with instead: a tensor, a tuple of arguments, or a dict.
+    """
     if not isinstance(model, nn.Module):
         raise UsageError(f"{type(model).__name__} is no torch.nn.Module", "Pass a module or a model spec.")
-    shape = tuple(size or DEFAULT_SIZE)
-    twin = copy_to_meta(model)
-    return _capture(twin, shape, type(model).__name__, lambda: copy.deepcopy(model).cpu())
+    inner = unwrap(model)
+    inputs = from_sizes(_several(size) or [DEFAULT_SIZE], inner) if example is None else None
+    twin = copy_to_meta(inner)
+    name = type(inner).__name__
+    return _capture(twin, inputs or from_example(example, inner), name, lambda: copy.deepcopy(inner).cpu())
 
 
-def copy_to_meta(model: nn.Module) -> nn.Module:
-    """A copy whose parameters have no values; shared parameters stay shared, buffers keep their values."""
-    memo = {
-        id(p): nn.Parameter(p.detach().to("meta"), requires_grad=p.requires_grad) for p in model.parameters()
-    }
-    return copy.deepcopy(model, memo)
+def _several(size: Sizes) -> list[Sequence[int]]:
+    if not size:
+        return []
+    if isinstance(size[0], int):
+        return [size]  # type: ignore[list-item]
+    return list(size)  # type: ignore[arg-type]
 
 
-def _real(loaded: Loaded) -> nn.Module:
-    return loaded.build()
-
-
-def _capture(model: nn.Module, shape: tuple[int, ...], name: str, real: Callable[[], nn.Module]) -> Graph:
-    axes = tuple(range(2, len(shape) + 1))
-    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
+def _capture(
+    model: nn.Module, inputs: Inputs, name: str, real: Callable[[], nn.Module], device: str = "auto"
+) -> Graph:
     try:
-        image = torch.empty((1, *shape), device="meta", dtype=dtype)
-        return capture(model, [image], [axes], name)
+        with quiet():
+            return capture(model, inputs.meta(), name)
     except InputSizeError:
         raise
     except Exception as first:
+        if device == "meta":
+            raise _failed(name, inputs, first) from first
         # A model that looks at values (.item(), a branch on data) needs some. If it fails with real ones
         # too, the fault is the model's or the size's, and its own words are the message.
         try:
-            graph = capture(real(), [torch.zeros((1, *shape))], [axes], name, real=True)
+            where = _device(device)
+            with quiet():
+                graph = capture(unwrap(real()).to(where), inputs.real(where), name, real=True)
         except ArchlensError:
             raise
         except Exception as second:
-            raise _failed(name, shape, second) from second
-        note = f"run with real tensors: without values it fails ({_words(first)})"
+            raise _failed(name, inputs, second) from second
+        note = f"run with real tensors on {where}: without values it fails ({_words(first)})"
         return replace(graph, notes=(*graph.notes, note))
 
 
-def _failed(name: str, shape: tuple[int, ...], error: Exception) -> TraceError:
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise DeviceError(f"there is no device {name}", "Use --device cpu.")
+    return torch.device(name)
+
+
+def _failed(name: str, inputs: Inputs, error: Exception) -> TraceError:
     frames = traceback.extract_tb(error.__traceback__)
     inner = [f for f in frames if "/torch/" not in f.filename and "archlens/capture" not in f.filename]
     where = f" ({inner[-1].filename}:{inner[-1].lineno})" if inner else ""
-    by = "x".join(map(str, shape))
     return TraceError(
-        f"the forward pass of {name} failed at input {by}: {_words(error)}{where}",
+        f"the forward pass of {name} failed at input {inputs.describe()}: {_words(error)}{where}",
         "Check --input-size (channels x height x width); --debug shows the traceback.",
     )
 

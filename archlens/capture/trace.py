@@ -19,6 +19,7 @@ from archlens.capture.call import Call
 from archlens.capture.constants import Constants, tensors_in, to_meta
 from archlens.capture.cuts import NOTE as CUTS_NOTE
 from archlens.capture.cuts import cut
+from archlens.capture.inputs import Inputs
 from archlens.capture.lower import lower
 from archlens.capture.rows import Rows
 from archlens.capture.shapes import SHAPES
@@ -56,14 +57,16 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     # -------------------------------------------------------------- the run
 
-    def add_input(self, tensor: torch.Tensor, axes: Sequence[int]) -> int:
-        """Register an input; `axes` are its spatial dimensions."""
+    def add_input(self, tensor: torch.Tensor, axes: Sequence[int], name: str = "") -> int:
+        """Register an input: `axes` are its spatial dimensions, `name` the keyword it is passed under."""
         index = len(self.nodes)
         self.tensors.new(tensor, index)
         size = tensor.numel() * tensor.element_size()
         layout = plain(tensor.shape, axes)
         storage = self.tensors.storage(tensor)
-        self.nodes.append(Node(index, "input", tuple(tensor.shape), layout, bytes=size, storage=storage))
+        attrs = {"name": name} if name else {}
+        shape = tuple(tensor.shape)
+        self.nodes.append(Node(index, "input", shape, layout, bytes=size, storage=storage, attrs=attrs))
         return index
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -253,39 +256,27 @@ def _fill(schema: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[
 # ------------------------------------------------------------------ the whole run
 
 
-def capture(
-    model: torch.nn.Module,
-    inputs: Sequence[torch.Tensor],
-    axes: Sequence[Sequence[int]],
-    name: str,
-    *,
-    kwargs: Mapping[str, torch.Tensor] | None = None,
-    real: bool = False,
-) -> Graph:
+def capture(model: torch.nn.Module, inputs: Inputs, name: str, *, real: bool = False) -> Graph:
     """Run `model` once and return what it did.
 
     Args:
         model: In evaluation mode afterwards.
-        inputs: Positional inputs, batch first; meta tensors, or real ones with `real`.
-        axes: Spatial dimensions of each input.
+        inputs: Batch first; meta tensors, or real ones with `real`.
         name: The graph's name.
-        kwargs: Keyword inputs (never spatial).
         real: Run with values, for models that cannot run without.
 
-    Raises:
-        TraceError: The model's forward raised; the message carries its words.
+    Returns:
+        The graph. The model's own errors pass through.
     """
     model.eval()
     rows = Rows(model)
     tracer = Tracer(rows, real)
-    ids = [tracer.add_input(t, a) for t, a in zip(inputs, axes, strict=True)]
-    named = dict(kwargs or {})
-    ids += [tracer.add_input(t, ()) for t in named.values()]
+    ids = [tracer.add_input(t, inputs.axes(t), key) for key, t in inputs.tensors()]
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # fused kernels would hide what attention does
     try:
         with torch.no_grad(), rows.listening(), tracer:
-            out = model(*inputs, **named)
+            out = model(*inputs.args, **inputs.kwargs)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
     outputs = {key: node for key, t in _named(out) if (node := tracer.tensors.node(t)) is not None}
