@@ -13,7 +13,7 @@ from torch import Tensor
 
 from archlens.errors import UsageError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff")
 Noise = Literal["white", "pink"]
 
 
@@ -127,16 +127,19 @@ def read(path: Path, size: Sequence[int]) -> Tensor:
     Raises:
         UsageError: The file cannot be read as an image; the message names it.
     """
-    from torchvision.io import ImageReadMode, decode_image
+    # Pillow is what torchvision itself reads data sets with; its own decoders are deprecated.
+    from PIL import Image, ImageOps
     from torchvision.transforms.v2 import functional as F
 
     try:
-        image = decode_image(str(path), mode=ImageReadMode.RGB, apply_exif_orientation=True)
-    except (RuntimeError, ValueError, OSError) as error:
+        with Image.open(path) as picture:
+            upright = ImageOps.exif_transpose(picture).convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(
             f"{path} cannot be read as an image: {why}", hint="Remove the file, or save it as JPEG or PNG."
         ) from error
+    image = F.pil_to_tensor(upright)
     height, width = image.shape[-2:]
     factor = max(size[0] / height, size[1] / width)
     fitted = [max(size[0], round(height * factor)), max(size[1], round(width * factor))]

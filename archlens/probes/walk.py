@@ -96,7 +96,7 @@ class Walk(TorchFunctionMode):
         if leaf is None or (self._leaves and self._leaves[-1] is not None):
             return None
         self.current = None
-        if self.end is None:
+        if self.end is None or output is None:  # None: the module raised, and the hook is called all the same
             return None
         with torch._C.DisableTorchFunction():  # what the callback computes is not the model's call
             return self.end(leaf, output)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor, nn
 
 CPU = torch.device("cpu")
@@ -53,3 +56,9 @@ class Functional(nn.Module):
         g = torch.cat([right, left], 1) + f
         g += 1
         return {"out": torch.sigmoid(g)}
+
+
+def save(picture: Tensor, path: Path) -> None:
+    """Write a (3, H, W) or (1, H, W) uint8 picture."""
+    array = picture.permute(1, 2, 0).numpy()
+    Image.fromarray(array[:, :, 0] if len(picture) == 1 else array).save(path)
