@@ -1,0 +1,72 @@
+"""The published JSON Schema holds what archlens writes, and refuses what it never would."""
+
+from __future__ import annotations
+
+import copy
+import json
+from importlib.resources import files
+from typing import Any
+
+import jsonschema
+import pytest
+from torch import nn
+
+from archlens.pipeline import analyze
+from archlens.results import report_from_dict
+
+SCHEMA = json.loads((files("archlens") / "schema" / "report.schema.json").read_text(encoding="utf-8"))
+NETWORKS = ("alexnet", "fcn", "deeplabv1", "dilatednet", "deeplabv2", "pspnet", "deeplabv3", "deeplabv3plus")
+
+
+class Strange(nn.Module):
+    """Local, global, unknown and constant layers, and one that sees nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, stride=2)
+        self.table = nn.Parameter(nn.init.zeros_(self.conv.weight.new_empty(4, 1, 1)))
+
+    def forward(self, x: Any) -> Any:
+        y = self.conv(x) + self.table
+        return {"mean": y.mean((2, 3)), "odd": y.sort(dim=3).values, "pad": nn.functional.pad(y, (9, 9))}
+
+
+def written(name: str) -> dict[str, Any]:
+    report = analyze(Strange(), (3, 21, 33)) if name == "strange" else analyze(name)
+    data: dict[str, Any] = json.loads(report.to_json())
+    return data
+
+
+def test_the_schema_is_a_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
+@pytest.mark.parametrize("name", [*NETWORKS, "strange"])
+def test_reports_follow_it_and_are_read_back(name: str) -> None:
+    data = written(name)
+    jsonschema.validate(data, SCHEMA)
+    assert report_from_dict(data).to_dict() == data
+
+
+def test_the_same_input_gives_the_same_bytes() -> None:
+    assert analyze("pspnet").to_json() == analyze("pspnet").to_json()
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("schema_version",), 2),
+        (("layers", 0, "macs"), 1.5),
+        (("layers", 0, "rf", "kind"), "near"),
+        (("layers", 0, "rf", "visible", "lo"), [-1, 0]),
+        (("model", "input_shape"), [1, "3"]),
+    ],
+)
+def test_it_refuses_what_is_wrong(path: tuple[str | int, ...], value: Any) -> None:
+    data = copy.deepcopy(written("alexnet"))
+    place: Any = data
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(data, SCHEMA)
