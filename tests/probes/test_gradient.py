@@ -71,14 +71,14 @@ def test_an_inner_origin() -> None:
 
 
 def test_random_weights_agree_with_the_closed_form() -> None:
-    live = Live(chain(), (3, 33, 33), CPU)
+    live = Live(chain(), (3, 25, 25), CPU)
     expected = expected_erf(live.graph, live.node("6").id)
     assert expected.energy is not None
     summary = summarise(expected.energy, expected.centre)
-    found = over_weights(live, "6", runs=60, draws=5, seed=3)
+    found = over_weights(live, "6", runs=30, draws=5, seed=3)
     for share, side in summary.sides.items():
         figure = found.sides[share]
-        assert figure.error < 0.06
+        assert figure.error < 0.08
         assert figure.value == pytest.approx(side, abs=max(4 * figure.error, 0.02 * side))
     assert np.corrcoef(found.map.ravel(), expected.energy.ravel())[0, 1] > 0.99
 
@@ -148,7 +148,7 @@ def test_seed_and_progress() -> None:
 
 def test_mixed_precision_agrees_within_its_error() -> None:
     live = Live(chain(), (3, 24, 24), CPU)
-    mixed = over_weights(live, "6", runs=30, mixed=True)
+    mixed = over_weights(live, "6", runs=20, mixed=True)
     exact = over_weights(Live(chain(), (3, 24, 24), CPU, dtype=torch.float64), "6", runs=30)
     assert mixed.precision == "float32, bfloat16 by autocast"
     for share in mixed.sides:
@@ -158,7 +158,7 @@ def test_mixed_precision_agrees_within_its_error() -> None:
 
 @NO_CARD
 def test_mixed_precision_on_a_card_agrees_with_float64_on_the_cpu() -> None:
-    mixed = over_weights(Live(chain(), (3, 24, 24), torch.device("cuda")), "6", runs=30, mixed=True)
+    mixed = over_weights(Live(chain(), (3, 24, 24), torch.device("cuda")), "6", runs=20, mixed=True)
     exact = over_weights(Live(chain(), (3, 24, 24), CPU, dtype=torch.float64), "6", runs=30)
     for share in mixed.sides:
         a, b = mixed.sides[share], exact.sides[share]
