@@ -100,11 +100,11 @@ def coherent_response(
         region = far_region(sizes, centre_of(graph, node, unit, origin))
     arrived = walk_back(fwd, {node: delta(graph.nodes[node], unit)}, origin).get(origin)
     energy = 0.0 if arrived is None else float(spatial(start, arrived)[region].sum())
-    response = _respond(fwd, node, unit, region, origin, {})
+    response = respond(fwd, node, unit, region, origin, {})
     if branches is None:
         return CoherentResponse(response, energy)
     edges = incoming(graph, branches) if isinstance(branches, int) else list(branches)
-    parts = [_respond(fwd, node, unit, region, origin, cut(graph, e, edges, node)) for e in edges]
+    parts = [respond(fwd, node, unit, region, origin, cut(graph, e, edges, node)) for e in edges]
     total = sum(parts) or 1.0
     return CoherentResponse(response, energy, tuple(p / total for p in parts))
 
@@ -118,7 +118,7 @@ class _Tangent:
     across: Floats
 
 
-def _respond(
+def respond(
     fwd: Forward,
     node: int,
     unit: Sequence[int],
@@ -126,6 +126,7 @@ def _respond(
     origin: int,
     only: Mapping[int, frozenset[int]],
 ) -> float:
+    """The response alone, as in `coherent_response`, along the edges that `only` leaves (see `cut`)."""
     graph = fwd.graph
     start = graph.nodes[origin]
     channels = float(np.prod([n for d, n in enumerate(start.shape) if d not in start.positions]))

@@ -25,7 +25,7 @@ class Degeneration:
         map: Sides of the map that it reads.
         mean_taps: Mean number of taps inside the map.
         full: Share of positions that keep all taps.
-        corner: Taps inside the map at the corner.
+        corner, centre: Taps inside the map at the corner and at the centre.
     """
 
     node: int
@@ -35,6 +35,7 @@ class Degeneration:
     mean_taps: float
     full: float
     corner: int
+    centre: int
 
     @property
     def kept(self) -> float:
@@ -66,6 +67,7 @@ def degeneration(graph: Graph, node: int) -> Degeneration | None:
             mean_taps=prod(float(v.mean()) for v in valid),
             full=prod(float((v == w.kernel).mean()) for v, (w, _, _) in zip(valid, axes, strict=True)),
             corner=prod(int(v[0]) for v in valid),
+            centre=prod(int(v[len(v) // 2]) for v in valid),
         )
     return None
 

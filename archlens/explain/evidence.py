@@ -1,0 +1,370 @@
+"""The nine kinds of evidence, gathered for one network. Plain numbers; no sentence is made here.
+
+reach, use, growth, paths, counterfactuals, degeneration, resolution, cost, published - and the same by
+position and by input size. Fields are pixels of the input along its first axis unless said otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from archlens.analyses.coverage import Coverage, coverage
+from archlens.analyses.degeneration import degeneration
+from archlens.analyses.edit import dilated
+from archlens.analyses.fov import FieldOfView, field_of_view
+from archlens.analyses.growth import first_covering
+from archlens.analyses.tiling import Tiling, tiling
+from archlens.analyses.unproductive import unproductive
+from archlens.explain.counterfactual import Counterfactual, counterfactuals
+from archlens.explain.paths import Paths, paths
+from archlens.explain.sizes import AtSize, at_size
+from archlens.explain.subject import Subject
+from archlens.explain.use import Use
+from archlens.results import Report
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What the cell may see.
+
+    Attributes:
+        image: Side of the input.
+        kind: local | varies | global | unknown.
+        sizes: Theoretical sizes over the phases, of the field or of the finite local path beside it.
+        share: The largest of them over the image's side.
+        covers_from: First layer whose theoretical field is at least as wide as the image, and
+        covers_at: its field.
+        global_from: First layer that reads the whole input, whatever its size.
+        seen: Share of the image's area that the cells see at this size, by position.
+        fov: DeepLab's published convention, for VGG-16 trunks.
+    """
+
+    image: int
+    kind: str
+    sizes: tuple[int, ...]
+    share: float | None
+    covers_from: str | None
+    covers_at: int | None
+    global_from: str | None
+    seen: Coverage | None
+    fov: FieldOfView | None
+
+
+@dataclass(frozen=True)
+class StageGrowth:
+    """What a stage adds to the field, and what a pixel of it costs."""
+
+    name: str
+    first: str
+    last: str
+    before: int
+    after: int
+    stride: float
+    macs: int
+    macs_per_pixel: float | None
+
+
+@dataclass(frozen=True)
+class GrowthEvidence:
+    """Stages on the widest way; where growth stops; what resampling adds by reading neighbours."""
+
+    stages: tuple[StageGrowth, ...]
+    stops_at: str | None
+    stops_with: int | None
+    resampling: int
+
+
+@dataclass(frozen=True)
+class Dilated:
+    """A dilated window on its map."""
+
+    layer: str
+    rate: int
+    map: int
+    taps: int
+    mean_taps: float
+    full: float
+    corner: int
+    centre: int
+
+
+@dataclass(frozen=True)
+class ResolutionEvidence:
+    """Strides in pixels; the finer maps that a decoder brings back, as (layer, stride)."""
+
+    deepest: float
+    deepest_from: str
+    cell: float | None
+    map: tuple[int, ...]
+    skips: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Parameters and MACs: all, the context module's branches, and the convolution that fuses them."""
+
+    params: int
+    macs: int
+    module_params: int | None
+    module_macs: int | None
+    fusion: str | None
+    fusion_params: int
+    fusion_macs: int
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A way into a decoder's sum: the deep map, or a finer one."""
+
+    layer: str
+    share: float
+    far: float
+    deep: bool
+
+
+@dataclass(frozen=True)
+class Productive:
+    """Layers that can add nothing at this size: their input's field is as large as the image."""
+
+    layers: tuple[str, ...]
+    first: str | None
+    first_before: int | None
+    everywhere: tuple[str, ...]
+    shortest_also: int
+    macs: int
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Margins of tiled inference, pixels per axis, each side by itself."""
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    multiple: tuple[int, ...]
+    exact: bool
+    source: str | None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One network at one input size.
+
+    Attributes:
+        label: How the network is called in this comparison.
+        name: The network's own name.
+        family: The lineage's member that it is (`fcn`, `pspnet`, ...), or None.
+        use: The cell's use of the image.
+        deep: The same of the deepest stream alone, where a decoder adds finer maps; else None.
+        head: The cell's use of the map that the head reads, and
+        head_input: that map's layer.
+        streams: What a decoder adds up, the deepest first.
+    """
+
+    label: str
+    name: str
+    family: str | None
+    reach: Reach
+    use: Use
+    head: Use | None
+    head_input: str | None
+    streams: tuple[Stream, ...]
+    deep_far: float | None
+    growth: GrowthEvidence
+    paths: Paths | None
+    counterfactuals: tuple[Counterfactual, ...]
+    degeneration: tuple[Dilated, ...]
+    resolution: ResolutionEvidence | None
+    cost: Cost
+    productive: Productive
+    overlap: Overlap | None
+    sizes: tuple[AtSize, ...]
+
+    @property
+    def far(self) -> float | None:
+        """The share of far energy to compare networks by: of the deep stream, where a decoder adds finer
+        maps (how much these weigh is the training's choice), else of the cell."""
+        return self.deep_far if self.deep_far is not None else self.use.far
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists and numbers."""
+        return {"far": self.far, **asdict(self)}
+
+
+def gather(
+    report: Report,
+    label: str,
+    family: str | None = None,
+    sized: Sequence[Report] = (),
+    counterfactual: bool = True,
+    extend: bool = False,
+) -> Evidence:
+    """All evidence about one network.
+
+    Args:
+        report: The network at the input size of the comparison.
+        label: How to call it.
+        family: Which member of the lineage it is.
+        sized: Reports of the same network at other input sizes.
+        counterfactual: Whether to edit the graph and analyse it again.
+        extend: Whether to try additions too (an image-level branch, other rates).
+    """
+    subject = Subject.of_report(report)
+    use = subject.lens.use(subject.cell)
+    head_input = subject.head_input
+    head = None if head_input is None else subject.lens.use(subject.cell, origin=head_input)
+    streams = _streams(subject)
+    deep = next((s for s in streams if s.deep), None)
+    return Evidence(
+        label=label,
+        name=report.name,
+        family=family,
+        reach=_reach(subject),
+        use=use,
+        head=head,
+        head_input=None if head_input is None else subject.name(head_input),
+        streams=streams,
+        deep_far=None if deep is None else deep.far,
+        growth=_growth(subject),
+        paths=paths(subject),
+        counterfactuals=counterfactuals(subject, extend) if counterfactual else (),
+        degeneration=_degeneration(subject),
+        resolution=_resolution(subject),
+        cost=_cost(subject),
+        productive=_productive(subject),
+        overlap=_overlap(subject),
+        sizes=tuple(at_size(r) for r in sized),
+    )
+
+
+# ------------------------------------------------------------------ one kind each
+
+
+def _reach(s: Subject) -> Reach:
+    field = s.fields[s.cell]
+    axis = field[0] if field else None
+    path = axis.path if axis else None
+    side = s.image[0] if s.image else 0
+    covering = first_covering(s.way, side)
+    whole = next(
+        (n for n in sorted(s.needed) if (f := s.fields[n]) and f[0].kind == "global" and f[0].source == n),
+        None,
+    )
+    return Reach(
+        image=side,
+        kind=axis.kind if axis else "unknown",
+        sizes=path.sizes if path else (),
+        share=path.size / side if path and side else None,
+        covers_from=s.name(covering.node) if covering else None,
+        covers_at=covering.after if covering else None,
+        global_from=None if whole is None else s.name(whole),
+        seen=coverage(s.graph, s.cell, s.boxes[s.cell]),
+        fov=field_of_view(s.graph, s.cell),
+    )
+
+
+def _growth(s: Subject) -> GrowthEvidence:
+    layers = s.graph.layers
+    return GrowthEvidence(
+        tuple(
+            StageGrowth(
+                g.name, layers[g.first].name, layers[g.last].name, g.before, g.after, g.jump, g.macs,
+                g.macs_per_pixel,
+            )
+            for g in s.stages
+            if g.added > 0
+        ),
+        s.name(s.last.node) if s.last else None,
+        s.last.after if s.last else None,
+        sum(g.added for g in s.way if g.resamples),
+    )  # fmt: skip
+
+
+def _degeneration(s: Subject) -> tuple[Dilated, ...]:
+    out = []
+    for node in dilated(s.graph, s.needed):
+        found = degeneration(s.graph, node)
+        if found is not None and found.map:
+            out.append(
+                Dilated(
+                    s.name(node), found.rate, found.map[0], found.taps, found.mean_taps, found.full,
+                    found.corner, found.centre,
+                )
+            )  # fmt: skip
+    return tuple(out)
+
+
+def _resolution(s: Subject) -> ResolutionEvidence | None:
+    found = s.resolution
+    if found is None:
+        return None
+    cell = s.graph.nodes[s.cell]
+    return ResolutionEvidence(
+        found.deepest,
+        s.name(found.deepest_node),
+        found.cell,
+        tuple(cell.shape[d] for d in cell.positions),
+        tuple((s.name(k.source), k.stride) for k in found.skips),
+    )
+
+
+def _cost(s: Subject) -> Cost:
+    params, macs = s.graph.params, sum(n.macs for n in s.graph.nodes)
+    module = s.module
+    if module is None:
+        return Cost(params, macs, None, None, None, 0, 0)
+    inside = {n for b in module.branches for n in b.nodes} | {module.merge}
+    own = s.costs(inside)
+    fusion = _fusion(s, module.merge)
+    fused = (0, 0) if fusion is None else s.costs(set(s.graph.layers[s.of[fusion]].nodes))
+    return Cost(params, macs, *own, None if fusion is None else s.name(fusion), *fused)
+
+
+def _fusion(s: Subject, merge: int) -> int | None:
+    """The convolution that reads the merge, through pointwise operations."""
+    readers = s.graph.consumers()
+    node = merge
+    while len(readers[node]) == 1 and node != s.cell:
+        node = readers[node][0]
+        if "weight" in s.graph.nodes[node].attrs:
+            return node
+        if s.graph.nodes[node].op not in ("batch_norm", "relu", "identity", "dropout"):
+            return None
+    return None
+
+
+def _streams(s: Subject) -> tuple[Stream, ...]:
+    edges = s.streams
+    if not edges:
+        return ()
+    shares = s.lens.shares(edges, s.cell)
+    return tuple(
+        Stream(s.name(share.source), share.share, share.far_of_own, k == 0) for k, share in enumerate(shares)
+    )
+
+
+def _productive(s: Subject) -> Productive:
+    found = unproductive(s.graph, s.fields, s.boxes, s.cell)
+    side = s.image[0] if s.image else 0
+    return Productive(
+        tuple(s.name(u.node) for u in found),
+        s.name(found[0].node) if found else None,
+        found[0].before if found else None,
+        tuple(s.name(u.node) for u in found if u.everywhere),
+        sum(u.shortest >= side for u in found),
+        sum(s.graph.nodes[u.node].macs for u in found),
+    )
+
+
+def _overlap(s: Subject) -> Overlap | None:
+    found: Tiling | None = tiling(s.fields, s.output)
+    if found is None:
+        return None
+    return Overlap(
+        found.before,
+        found.after,
+        found.multiple,
+        found.exact,
+        None if found.source is None else s.name(found.source),
+    )

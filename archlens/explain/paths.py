@@ -1,0 +1,159 @@
+"""Paths: each branch of the context module by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from archlens.analyses.boxes import Box
+from archlens.analyses.context import Branch
+from archlens.analyses.coverage import coverage
+from archlens.analyses.degeneration import Degeneration, degeneration
+from archlens.analyses.expected_erf import BranchShare
+from archlens.explain.subject import Subject
+
+
+@dataclass(frozen=True)
+class BranchEvidence:
+    """One branch, seen by the centre cell unless said otherwise.
+
+    Attributes:
+        name: Of the branch.
+        kind: local | varies (a fixed grid's bins) | global, seen from the fork.
+        cells: Cells of the fork's map that it may read, along the first axis.
+        field: Pixels of the image along the first axis; None where it is not finite.
+        density: Share of the box of cells that is read at all, holes aside.
+        rate: Dilation of its widest window, or None.
+        taps, mean_taps, centre_taps, corner_taps: Of that window: all, valid on average over the map, at the
+            centre, at the corner; None without a window.
+        windows: Different windows among the rows of the map: as many as rows for a sliding window, few for a
+            fixed grid, 1 for the whole map.
+        seen_centre, seen_corner: Share of the image's area that it sees.
+        share: Of the cell's pixel energy.
+        far: Of the cell's far pixel energy.
+        far_of_own: Far share of the branch's own pixel energy.
+        head_share, head_far: share and far, counted on the fork's map.
+        coherent: Of the cell's response to a coherent change of the far part of the fork's map.
+        params, macs: Its cost.
+    """
+
+    name: str
+    kind: str
+    cells: int
+    field: int | None
+    density: float | None
+    rate: int | None
+    taps: int | None
+    mean_taps: float | None
+    centre_taps: int | None
+    corner_taps: int | None
+    windows: int | None
+    seen_centre: float | None
+    seen_corner: float | None
+    share: float | None
+    far: float | None
+    far_of_own: float | None
+    head_share: float | None
+    head_far: float | None
+    coherent: float | None
+    params: int
+    macs: int
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The context module: its name, the map that it reads, where it ends, its branches."""
+
+    module: str
+    fork: str
+    fork_field: int | None
+    fork_map: tuple[int, ...]
+    merge: str
+    branches: tuple[BranchEvidence, ...]
+
+    def branch(self, name: str) -> BranchEvidence | None:
+        """The branch of that name."""
+        return next((b for b in self.branches if b.name == name), None)
+
+
+def paths(s: Subject) -> Paths | None:
+    """The branches of the context module, or None without one."""
+    module = s.module
+    if module is None:
+        return None
+    none = [None] * len(module.branches)
+    shares: list[BranchShare | None] = [*s.branch_shares] or [*none]
+    inside: list[BranchShare | None] = [*s.lens.shares(s.branch_edges, s.cell, module.fork)] or [*none]
+    far = [answer for answer, _ in s.branch_responses]
+    coherent: list[float | None] = [f / sum(far) if sum(far) else 0.0 for f in far] or [*none]
+    fork = s.graph.nodes[module.fork]
+    field = s.fields[module.fork]
+    return Paths(
+        module.name,
+        s.name(module.fork),
+        field[0].path.size if field and field[0].path else None,
+        tuple(fork.shape[d] for d in fork.positions),
+        s.name(module.merge),
+        tuple(
+            _branch(s, b, share, head, c)
+            for b, share, head, c in zip(module.branches, shares, inside, coherent, strict=True)
+        ),
+    )
+
+
+def _branch(
+    s: Subject, b: Branch, share: BranchShare | None, head: BranchShare | None, coherent: float | None
+) -> BranchEvidence:
+    window = widest_window(s, b)
+    seen = coverage(s.graph, b.end, s.boxes[b.end])
+    params, macs = s.costs(set(b.nodes))
+    return BranchEvidence(
+        name=b.name,
+        kind=b.kind,
+        cells=b.extent,
+        field=b.field[0].path.size if b.field[0].kind == "local" and b.field[0].path else None,
+        density=None if head is None or head.field is None else density(head.field),
+        rate=None if window is None else window.rate,
+        taps=None if window is None else window.taps,
+        mean_taps=None if window is None else window.mean_taps,
+        centre_taps=None if window is None else window.centre,
+        corner_taps=None if window is None else window.corner,
+        windows=_windows(s.boxes[b.end]),
+        seen_centre=None if seen is None else seen.centre,
+        seen_corner=None if seen is None else seen.corner,
+        share=None if share is None else share.share,
+        far=None if share is None else share.far,
+        far_of_own=None if share is None else share.far_of_own,
+        head_share=None if head is None else head.share,
+        head_far=None if head is None else head.far,
+        coherent=coherent,
+        params=params,
+        macs=macs,
+    )
+
+
+def widest_window(s: Subject, b: Branch) -> Degeneration | None:
+    """The window of the branch with the largest rate."""
+    found = [d for n in b.nodes if (d := degeneration(s.graph, n)) is not None]
+    found = [d for d in found if s.graph.nodes[d.node].op.startswith("conv")]
+    return max(found, key=lambda d: d.rate, default=None)
+
+
+def density(energy: Any) -> float:
+    """Share of a map's bounding box that is not zero."""
+    some = np.asarray(energy) > 0
+    area = 1
+    for axis in range(some.ndim):
+        line = np.flatnonzero(some.any(axis=tuple(a for a in range(some.ndim) if a != axis)))
+        area *= int(line[-1] - line[0] + 1)
+    return float(some.sum()) / area
+
+
+def _windows(box: Box | None) -> int | None:
+    """Different boxes among the positions of the first axis."""
+    if box is None:
+        return None
+    pairs = {(int(a), int(b)) for a, b in zip(box.lo[0].ravel(), box.hi[0].ravel(), strict=True)}
+    return len(pairs)
