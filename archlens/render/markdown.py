@@ -22,8 +22,9 @@ def markdown(table: Table) -> str:
         lines.append(_line(cells))
     if table.totals:
         lines.append(_line([f"**{_escape(cell)}**" if cell else "" for cell in table.totals]))
-    if table.notes:
-        lines += ["", *(f"- {_escape(note)}" for note in table.notes)]
+    below = (*table.remarks, *table.notes)
+    if below:
+        lines += ["", *(f"- {_escape(line)}" for line in below)]
     return "\n".join(lines) + "\n"
 
 

@@ -47,7 +47,8 @@ class Table:
         columns: From left to right.
         rows: Cells, one a column.
         totals: A last row, set apart.
-        notes: Lines below: conventions, what was left out, what to try next.
+        remarks: Sentences below: what the figures say.
+        notes: Lines below those: conventions, what was left out, what to try next.
         strong: Indices of rows that stand out.
         groups: Index of a row -> heading of the rows from there on.
         paths: Whether the first column holds dotted names, whose repeated beginnings are dimmed.
@@ -57,6 +58,7 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
     totals: tuple[str, ...] | None = None
+    remarks: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     strong: frozenset[int] = frozenset()
     groups: tuple[tuple[int, str], ...] = ()
@@ -84,7 +86,7 @@ def plain(table: Table) -> str:
         if index in groups:
             lines.append(f"# {groups[index]}")
         lines.append(line(row))
-    lines += [f"# {note}" for note in table.notes]
+    lines += [f"# {note}" for note in (*table.remarks, *table.notes)]
     return "\n".join(lines) + "\n"
 
 
@@ -92,7 +94,8 @@ def draw(table: Table, console: Console) -> None:
     """Set the table on a terminal."""
     from rich.text import Text
 
-    console.print(Text(table.title, style="bold"))
+    if table.title:
+        console.print(Text(table.title, style="bold"))
     console.print()
     widths = fit(table, console.width)
     groups = table.groups or ((0, ""),)
@@ -103,11 +106,24 @@ def draw(table: Table, console: Console) -> None:
         console.print(_rich(table, widths, start, end))
         if heading:
             console.print()
+    if table.remarks:
+        console.print()
+        console.print(_bullets(table.remarks))
     if table.notes:
         if not table.groups:
             console.print()
         for note in table.notes:
             console.print(Text(note, style="dim"))
+
+
+def _bullets(sentences: Sequence[str]) -> RichTable:
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    grid = RichTable.grid(padding=(0, 1))
+    for sentence in sentences:
+        grid.add_row(Text("•", style="cyan"), Text(sentence))
+    return grid
 
 
 def fit(table: Table, room: int) -> dict[int, int]:
