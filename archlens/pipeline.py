@@ -24,7 +24,7 @@ from archlens.results import (
     read_report_data,
     report_from_dict,
 )
-from archlens.spec import Spec, parse_size, parse_spec
+from archlens.spec import Spec, input_sizes, parse_spec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -38,8 +38,9 @@ def _silent(_: str) -> None:
 
 def analyze(
     model: str | nn.Module,
-    input_size: str | Sequence[int] | None = None,
+    input_size: str | Sequence[int] | Sequence[str] | Sequence[Sequence[int]] | None = None,
     *,
+    example: Any = None,
     settings: Sequence[str] = (),
     layer: str | None = None,
     unit: Sequence[int] | None = None,
@@ -52,7 +53,9 @@ def analyze(
 
     Args:
         model: A spec (see `archlens.spec`) or a live module (which is left as it is).
-        input_size: (C, *spatial) or "3x513x513"; default: the network's own.
+        input_size: (C, *spatial) or "3x513x513"; default: the network's own. Several for several inputs; a
+            single number is a sequence of tokens or samples.
+        example: What a live module is called with instead: a tensor, a tuple of arguments, or a dict.
         settings: Options of a spec as "key=value" texts.
         layer: The layer that `unit` is in; default: the class-score cell's.
         unit: The unit whose visible box is reported, an index a position dimension; default the centre.
@@ -68,9 +71,7 @@ def analyze(
     Raises:
         ArchlensError: With what was wrong, where, and what to do.
     """
-    size = (
-        parse_size(input_size) if isinstance(input_size, str) else (tuple(input_size) if input_size else None)
-    )
+    size = input_sizes(input_size)
     if isinstance(model, str):
         spec = parse_spec(model, settings)
         if spec.kind == "report":
@@ -82,15 +83,16 @@ def analyze(
     else:
         from archlens.capture.run import capture_module
 
-        graph, name, text = capture_module(model, size), type(model).__name__, type(model).__name__
+        graph = capture_module(model, size, example)
+        name = text = graph.name
     return describe(graph, text, name, layer=layer, unit=unit, origin=origin, at=at)
 
 
 def _captured(
-    spec: Spec, size: tuple[int, ...] | None, progress: Progress, use_cache: bool
+    spec: Spec, size: tuple[tuple[int, ...], ...], progress: Progress, use_cache: bool
 ) -> tuple[Graph, str]:
     """The graph and the name of what a spec names, from the cache where that is allowed and there."""
-    wanted = cache.key(spec, size) if use_cache else None
+    wanted = cache.key(spec, size[0] if size else None) if use_cache and len(size) < 2 else None
     if wanted is not None and (kept := cache.load(wanted)) is not None:
         return kept
     progress("loading torch")
@@ -297,7 +299,7 @@ def path_of(field: AxisField) -> Lattice | None:
 
 def _saved(
     path: str,
-    size: Sequence[int] | None,
+    size: Sequence[Sequence[int]],
     layer: str | None,
     unit: Sequence[int] | None,
     origin: str | None,
@@ -311,7 +313,7 @@ def _saved(
     except UnicodeDecodeError as error:
         raise ReportError(f"{path} is not text", "Give a file written by archlens.") from error
     report = report_from_dict(read_report_data(text, path), path)
-    if size is not None and tuple(size) != report.input_shape[1:]:
+    if size and tuple(size[0]) != report.input_shape[1:]:
         by = "x".join(map(str, report.input_shape[1:]))
         raise UsageError(f"{path} was saved at {by}", "Leave --input-size out, or give the model instead.")
     if unit is None and origin is None and at is None:

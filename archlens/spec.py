@@ -92,6 +92,35 @@ def parse_size(text: str) -> tuple[int, ...]:
     return tuple(int(p) for p in parts)
 
 
+def parse_sizes(text: str) -> tuple[tuple[int, ...], ...]:
+    """`3x224x224,1x16000` -> ((3, 224, 224), (1, 16000)): one size an input.
+
+    Raises:
+        UsageError: As `parse_size`.
+    """
+    return tuple(parse_size(part) for part in text.split(","))
+
+
+def input_sizes(
+    given: str | Sequence[int] | Sequence[str] | Sequence[Sequence[int]] | None,
+) -> tuple[tuple[int, ...], ...]:
+    """Sizes in any of the forms that a caller may give, one an input; none where nothing is given.
+
+    Raises:
+        UsageError: A text that is no size.
+    """
+    if not given:
+        return ()
+    if isinstance(given, str):
+        return parse_sizes(given)
+    if isinstance(given[0], int):
+        return (tuple(int(n) for n in given),)  # type: ignore[arg-type]
+    sizes: list[tuple[int, ...]] = []
+    for one in given:
+        sizes += parse_sizes(one) if isinstance(one, str) else [tuple(one)]  # type: ignore[arg-type]
+    return tuple(sizes)
+
+
 def parse_unit(text: str) -> tuple[int, ...]:
     """`12,30` -> (12, 30).
 

@@ -44,9 +44,8 @@ def _mapped(value: Any, change: Callable[[torch.Tensor], Any], device: str) -> A
 class Constants:
     """Runs what does not depend on the input and remembers what parameters it is made of."""
 
-    def __init__(self, rows: Rows, real: bool) -> None:
+    def __init__(self, rows: Rows) -> None:
         self.rows = rows
-        self.real = real
         self._names: dict[int, frozenset[str]] = {}
         self._made: dict[int, tuple[Any, Any, Any, int]] = {}
         self._values: dict[int, torch.Tensor | None] = {}
@@ -59,9 +58,11 @@ class Constants:
         kwargs: Any,
         inputs: list[torch.Tensor],
         constant: Callable[[torch.Tensor], bool],
+        keep: bool,
     ) -> Any:
-        """The call's result. New tensors are made on the CPU, whatever device the input pretends to be on."""
-        if not self.real and (str(kwargs.get("device")) == "meta" or (inputs and factory)):
+        """The call's result. New tensors are made on the CPU, whatever device the input pretends to be on,
+        unless they are to `keep` theirs."""
+        if not keep and (str(kwargs.get("device")) == "meta" or (inputs and factory)):
             kwargs = {**kwargs, "device": torch.device("cpu")}
         values = [t for t in inputs if constant(t)]
         if any(t.is_meta for t in values) and any(not t.is_meta for t in values):

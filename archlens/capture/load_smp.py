@@ -12,11 +12,10 @@ from archlens.spec import Spec
 def load(spec: Spec) -> Loaded:
     """A network of segmentation_models_pytorch, without weights."""
     try:
-        import segmentation_models_pytorch as smp
+        known = architectures()
     except ImportError as error:
         hint = "pip install 'archlens[smp]'"
         raise MissingPackageError("segmentation_models_pytorch is not installed", hint) from error
-    known = architectures()
     name = spec.target.lower()
     if name not in known:
         raise UnknownModelError(f"smp has no architecture {spec.target!r}", did_you_mean(name, known))
@@ -24,18 +23,19 @@ def load(spec: Spec) -> Loaded:
     options.setdefault("encoder_weights", None)
 
     def build() -> nn.Module:
-        return called(smp.create_model, spec.text, arch=name, **options)
+        return called(known[name], spec.text, **options)
 
-    channels = int(options.get("in_channels", 3))
-    return Loaded(spec.text, spec.target, (channels, 512, 512), build)
+    side = 224 if name == "dpt" else 512  # its default encoder has a position table
+    return Loaded(spec.text, spec.target, (int(options.get("in_channels", 3)), side, side), build)
 
 
-def architectures() -> list[str]:
-    """Names of all decoders."""
+def architectures() -> dict[str, type[nn.Module]]:
+    """All decoders by name."""
     import segmentation_models_pytorch as smp
     from segmentation_models_pytorch.base import SegmentationModel
 
-    found = {
-        n.lower() for n, v in vars(smp).items() if isinstance(v, type) and issubclass(v, SegmentationModel)
+    return {
+        n.lower(): v
+        for n, v in sorted(vars(smp).items())
+        if isinstance(v, type) and issubclass(v, SegmentationModel)
     }
-    return sorted(found)

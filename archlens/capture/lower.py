@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archlens.capture import lower_linear, lower_movement, lower_pointwise, lower_spatial
+from archlens.capture import lower_linear, lower_movement, lower_pointwise, lower_spatial, lower_tokens
 from archlens.capture.call import Call, Lowered, Rule
 from archlens.graph import Edge
 
@@ -13,13 +13,17 @@ RULES: dict[str, Rule] = {
     **lower_movement.RULES,
     **lower_spatial.RULES,
     **lower_linear.RULES,
+    **lower_tokens.RULES,
 }
 
 
 def lower(call: Call) -> Sequence[Lowered | None]:
     """The geometry of each result of a call. What no rule understands is named, never guessed."""
     rule = RULES.get(call.name)
-    out = None if rule is None else rule(call)
+    try:
+        out = None if rule is None else rule(call)
+    except (AssertionError, IndexError, KeyError, TypeError, ValueError):
+        out = None  # a call in a form that its rule did not foresee: not understood, and said so
     if out is None:
         return [unknown(call)] * len(call.out)
     return [out] if isinstance(out, Lowered) else list(out)

@@ -233,6 +233,8 @@ RULES: dict[str, Rule] = {
     "select": select,
     "split": split,
     "split_with_sizes": split,
+    "unsafe_split": split,
+    "unsafe_split_with_sizes": split,
     "unbind": split,
     "expand": expand,
     "repeat": repeat,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
 from archlens.capture.call import Call, Lowered, Rule, broadcast, dims_of, numel, spread
-from archlens.graph import Along, Edge, Full, Reshape, Step
+from archlens.graph import Along, Edge, Full, Grouped, Keep, Reshape, Step
+from archlens.masks import Bools, pack
 
 # ATen name -> name in the vocabulary. One input, one output, position by position.
 ACTIVATIONS = {
@@ -72,6 +74,40 @@ def _binary(op: str) -> Rule:
     return rule
 
 
+def where(call: Call) -> Lowered:
+    """where(condition, a, b). A constant condition picks: what it does not pick is not read."""
+    low, out = _binary("where")(call), call.shape
+    assert isinstance(low, Lowered)
+    condition = call.tensor(0)
+    chosen = None if call.node_of(condition) is not None else call.value(condition)
+    if chosen is None:
+        return low
+    edges: tuple[Edge, ...] = ()
+    for t, mask in ((call.tensor(1), chosen.bool()), (call.tensor(2), ~chosen.bool())):
+        edges += call.edge(t, *broadcast(t.shape, out), _picked(mask, len(out)))
+    return replace(low, edges=edges)
+
+
+def masked_fill(call: Call) -> Lowered:
+    """masked_fill(x, mask, value). Where a constant mask is set, x is not read."""
+    low, out = _binary("masked_fill")(call), call.shape
+    assert isinstance(low, Lowered)
+    x, mask, fill = call.tensor(0), call.tensor(1), call.args[2]
+    filled = None if call.node_of(mask) is not None else call.value(mask)
+    if filled is None:
+        return low
+    edges = call.edge(x, *broadcast(x.shape, out), _picked(~filled.bool(), len(out)))
+    if isinstance(fill, torch.Tensor):
+        edges += call.edge(fill, *broadcast(fill.shape, out), _picked(filled.bool(), len(out)))
+    return replace(low, edges=edges)
+
+
+def _picked(mask: torch.Tensor, ndim: int) -> Keep:
+    """What a constant mask leaves, its shape filled up to the result's dimensions."""
+    kept: Bools = mask.reshape((1,) * (ndim - mask.ndim) + tuple(mask.shape)).numpy()
+    return pack(kept)
+
+
 def batch_norm(call: Call) -> Lowered:
     """aten::native_batch_norm and its relatives: per channel, with the statistics it has stored."""
     x = call.tensor(0)
@@ -97,9 +133,16 @@ def layer_norm(call: Call) -> Lowered:
 
 
 def group_norm(call: Call) -> Lowered:
-    """aten::native_group_norm: statistics over all positions (and the group's channels)."""
-    x = call.tensor(0)
-    return _norm_over(call, "group_norm", tuple(range(1, x.ndim)))
+    """aten::native_group_norm: statistics over all positions and the group's channels."""
+    x, groups = call.tensor(0), int(call.args[6])
+    if groups == 1:
+        return _norm_over(call, "group_norm", tuple(range(1, x.ndim)))
+    low = _norm_over(call, "group_norm", tuple(range(2, x.ndim)))
+    grouped = () if groups == x.shape[1] else (Along(1, Grouped(groups), x.shape[1]),)
+    edges = tuple(replace(e, steps=(*grouped, *e.steps)) if e.gate else e for e in low.edges)
+    if len(edges) == 1 and grouped:
+        edges += call.edge(x, *grouped, gate=True)
+    return replace(low, edges=edges)
 
 
 def softmax(call: Call) -> Lowered:
@@ -133,6 +176,8 @@ def reduce(call: Call, x: torch.Tensor, dims: tuple[int, ...], keep: bool, op: s
 RULES: dict[str, Rule] = {
     **{name: _unary(op) for name, op in {**ACTIVATIONS, **UNARY}.items()},
     **{name: _binary(op) for name, op in BINARY.items()},
+    "where": where,
+    "masked_fill": masked_fill,
     **dict.fromkeys(
         (
             "native_batch_norm",

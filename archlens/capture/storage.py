@@ -10,9 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
 import torch
 
 from archlens.graph import Along, Edge, Permute, Reshape, Roll, Slice, Step, TransposedWindow
+from archlens.masks import Bools, pack
 
 
 class MakeNode(Protocol):
@@ -28,7 +30,7 @@ class MakeNode(Protocol):
     ) -> int: ...
 
 
-Region = tuple[tuple[int, int], ...]
+Region = tuple[range, ...]
 
 
 @dataclass
@@ -39,6 +41,7 @@ class Buffer:
     node: int | None
     version: int = 0
     written: list[Region | None] = field(default_factory=list)
+    fresh: bool = False  # it held nothing of the input before the first of `written`
 
 
 @dataclass
@@ -112,7 +115,7 @@ class Tensors:
         buffer = value.buffer
         buffer.version += 1
         if value.steps == ():
-            buffer.node, buffer.written = node, []
+            buffer.node, buffer.written, buffer.fresh = node, [], False
         else:
             self._scatter(value, node)
         value.node, value.version = node, buffer.version
@@ -125,15 +128,17 @@ class Tensors:
             buffer.node = self._make_node("copy", buffer.shape, edges, unknown="a write through a view")
             return
         region = _region(value.steps or (), buffer.shape)
-        whole = region == tuple((0, n) for n in buffer.shape)
         edges = (Edge(node, back),)
         bound = None
-        if buffer.node is not None and not whole:
-            edges = (Edge(buffer.node), *edges)
-            clean = region is not None and all(w is not None and _disjoint(region, w) for w in buffer.written)
-            if not (clean and buffer.written):
+        if buffer.node is not None and not (region is not None and _whole(region, buffer.shape)):
+            kept: tuple[Step, ...] = ()
+            if region is None:
                 bound = "what a partial write replaced is still counted"
-        buffer.written = [region] if whole else [*buffer.written, region]
+            elif not buffer.fresh or any(w is None or not _disjoint(region, w) for w in buffer.written):
+                kept = (pack(_outside(region, buffer.shape)),)
+            edges = (Edge(buffer.node, kept), *edges)
+        buffer.fresh = buffer.fresh or buffer.node is None
+        buffer.written.append(region)
         buffer.node = self._make_node("copy", buffer.shape, edges, bound=bound)
 
     def _keep(self, tensor: torch.Tensor, value: Value) -> None:
@@ -168,13 +173,12 @@ def inverse(steps: tuple[Step, ...], shape: tuple[int, ...]) -> tuple[Step, ...]
 
 
 def _region(steps: tuple[Step, ...], shape: tuple[int, ...]) -> Region | None:
-    """The block of the base that a chain of slices covers, as (first, end) a dimension."""
-    block = [(0, n) for n in shape]
+    """The positions of the base that a chain of slices covers, a range a dimension."""
+    block = [range(n) for n in shape]
     for k, step in enumerate(steps):
         match step:
-            case Along(dim, Slice(start, 1), size):
-                first = block[dim][0] + start
-                block[dim] = (first, first + size)
+            case Along(dim, Slice(start, stride), size) if stride > 0:
+                block[dim] = block[dim][start::stride][:size]
             case Reshape() | Permute():
                 # Fine when nothing is cut afterwards: the block is known already.
                 if any(isinstance(s, Along) for s in steps[k + 1 :]):
@@ -184,5 +188,21 @@ def _region(steps: tuple[Step, ...], shape: tuple[int, ...]) -> Region | None:
     return tuple(block)
 
 
+def _whole(region: Region, shape: tuple[int, ...]) -> bool:
+    return all(len(r) == n for r, n in zip(region, shape, strict=True))
+
+
 def _disjoint(a: Region, b: Region) -> bool:
-    return any(p[1] <= q[0] or q[1] <= p[0] for p, q in zip(a, b, strict=True))
+    """Whether two blocks share no element; strided ones count by their ends, which is safe."""
+    return any(not p or not q or p[-1] < q[0] or q[-1] < p[0] for p, q in zip(a, b, strict=True))
+
+
+def _outside(region: Region, shape: tuple[int, ...]) -> Bools:
+    """True where a write left the base as it was; size 1 along dimensions that it covers wholly."""
+    sizes = [1 if len(r) == n else n for r, n in zip(region, shape, strict=True)]
+    kept = np.ones(sizes, bool)
+    where = (
+        slice(None) if m == 1 else slice(r.start, r.stop, r.step) for r, m in zip(region, sizes, strict=True)
+    )
+    kept[tuple(where)] = False
+    return kept

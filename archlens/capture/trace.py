@@ -37,6 +37,9 @@ FACTORIES = {
 # Operators that have multiply-accumulates: they count also where they don't depend on the input.
 COUNTED = {"convolution", "addmm", "mm", "bmm", "baddbmm", "linear"}
 
+# Modules that insist on a state on the device of their input.
+RECURRENT = {"LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell"}
+
 
 class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Records nodes while a model runs. Use through `capture`."""
@@ -47,7 +50,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.real = real
         self.nodes: list[Node] = []
         self.tensors = Tensors(self._node)
-        self.constants = Constants(rows, real)
+        self.constants = Constants(rows)
         self.kept: dict[int, torch.Tensor] = {}  # node -> what attention masks leave of it
         self.notes: list[str] = []
 
@@ -100,7 +103,9 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, name: str, args: Any, kwargs: Any, full: tuple[Any, ...], inputs: list[torch.Tensor]
     ) -> Any:
         """A call that does not depend on the input: run for real, but where parameters have no values."""
-        out = self.constants.run(func, name in FACTORIES, args, kwargs, inputs, self._is_constant)
+        recurrent = bool(self.rows.stack) and self.rows.stack[-1].kind in RECURRENT
+        keep = recurrent or self.real
+        out = self.constants.run(func, name in FACTORIES, args, kwargs, inputs, self._is_constant, keep)
         results = list(tensors_in((out,)))
         used = self.constants.note(func, args, kwargs, results, inputs)
         for t in results:
@@ -158,7 +163,8 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.tensors.view(t, call.tensor(0), (), self.tensors.node(call.tensor(0)))
             return
         self.rows.use(self.constants.parameters(tensors_in(full)))
-        for low, t in zip(lower(call), results, strict=False):
+        lowered = lower(call)
+        for low, t in zip(lowered, results, strict=False):
             if low is None:
                 continue
             if t.numel() == 0:  # an empty slice: nothing to follow
@@ -195,6 +201,11 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             storage = self.tensors.storage(t)
             self.nodes[node.id] = replace(self.nodes[node.id], storage=storage)
             self.rows.add(node.id, low.op, low.macs)
+        first = self.tensors.node(results[0])
+        for t in results[len(lowered) :]:
+            # Indices of a maximum, say: they depend on what the values beside them depend on.
+            if t.shape == results[0].shape and first is not None:
+                self.tensors.new(t, first)
 
     def _arrive(self, edges: Sequence[Edge], shape: tuple[int, ...]) -> Layout:
         """A result's layout, from what its edges do to the layouts of their sources."""
