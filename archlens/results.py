@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 from archlens import __version__
@@ -196,6 +197,24 @@ class Report:
     def to_json(self, indent: int | None = None, graph: bool = True) -> str:
         """The report as text; the same input gives the same bytes."""
         return json.dumps(self.to_dict(graph), indent=indent, ensure_ascii=False)
+
+    def _repr_html_(self) -> str:
+        """The network and its class-score cell at a glance, for notebooks."""
+        seen = self.cell.rf if self.class_score != "input" else None
+        facts = {
+            "input": "x".join(map(str, self.input_shape[1:])),
+            "parameters": f"{self.totals['params']:,}",
+            "MACs": f"{self.totals['macs']:,}",
+            "peak activation memory": f"{self.totals['peak_activation_bytes'] / 2**20:,.1f} MiB",
+            "layers": f"{len(self.layers):,}",
+            "class-score cell": self.class_score,
+            "its field": "-" if seen is None else f"{seen.kind} {list(seen.size or ())}",
+        }
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{escape(k)}</th><td>{escape(v)}</td></tr>"
+            for k, v in facts.items()
+        )
+        return f"<table><caption>{escape(self.name)}</caption><tbody>{rows}</tbody></table>"
 
     def to_pandas(self) -> Any:
         """The layer table as a pandas DataFrame.
