@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from archlens.analyses import moments, transfer
+from archlens.analyses import gates, moments, transfer
 from archlens.analyses.activations import WEIGHTS, pair, single
 from archlens.analyses.boxes import reshape_like
 from archlens.analyses.moments import Forward
@@ -28,6 +28,7 @@ from archlens.graph import Along, Edge, Full, Graph, Node, Permute, Reshape, Win
 
 Floats = NDArray[np.float64]
 Band = dict[tuple[int, ...], Floats]
+Arrival = tuple[Band, "Floats | None"]  # with a weight for each quantile of the node's value, see `gates`
 
 FARTHEST = 2  # lags kept, in cells of the map at hand
 NEGLIGIBLE = 3e-3  # share of a band's energy below which a lag is dropped
@@ -61,22 +62,80 @@ def walk_back(
     graph, only = fwd.graph, only or {}
     dependent = reaches(graph, origin)
     mixing = _mixes_below(graph, dependent)
-    bands: dict[int, Band] = {n: dict(b) for n, b in seeds.items()}
+    arriving: dict[int, list[Arrival]] = {n: [(dict(b), None)] for n, b in seeds.items()}
     out: dict[int, Floats] = {}
     for node in reversed(graph.nodes[origin : max(seeds) + 1]):
-        band = bands.pop(node.id, None)
-        if band is None:
+        arrivals = arriving.pop(node.id, None)
+        if arrivals is None:
             continue
+        band = _total([b for b, _ in arrivals])
         if node.id == origin or node.id in keep:
             out[node.id] = band[zero_lag(node)]
         if node.id == origin or role(node) == "constant":
             continue
-        band = _pruned(band, node) if mixing[node.id] else {zero_lag(node): band[zero_lag(node)]}
+        if not mixing[node.id]:
+            arrivals = [({zero_lag(node): b[zero_lag(node)]}, w) for b, w in arrivals]
+        band = _pruned(_total([b for b, _ in arrivals]), node)
         for index, edge in enumerate(node.edges):
             if not dependent[edge.source] or (node.id in only and index not in only[node.id]):
                 continue
-            part = _through(fwd, node, index, edge, band)
-            _add(bands.setdefault(edge.source, {}), part)
+            queue = arriving.setdefault(edge.source, [])
+            law = fwd.at(edge.source)
+            own = fwd.at(node.id)
+            if (own.chain is not None and index == own.chain.skip) or _passes(node):
+                _join(queue, arrivals)
+            elif role(node) == "activation" and (law.chain or any(w is not None for _, w in arrivals)):
+                _join(queue, [_conditional(fwd, node, law, own, a) for a in arrivals])
+            else:
+                _join(queue, [(_through(fwd, node, index, edge, band), None)])
+    return out
+
+
+def _passes(node: Node) -> bool:
+    """Whether a node is its source under another name."""
+    return node.op in ("identity", "copy", "dropout") and len(node.edges) == 1 and not node.edges[0].steps
+
+
+def _join(queue: list[Arrival], new: list[Arrival]) -> None:
+    """Add arrivals to those of a node: the ones without a weight together, the ones with a weight together."""
+    parts = queue + new
+    queue.clear()
+    free = [b for b, w in parts if w is None]
+    tied = [(b, w) for b, w in parts if w is not None]
+    if free:
+        queue.append((_total(free), None))
+    if tied:
+        energies = [float(b[next(lag for lag in b if not any(lag))].sum()) for b, _ in tied]
+        weight = gates.combined([(e, w) for e, (_, w) in zip(energies, tied, strict=True)])
+        queue.append((_total([b for b, _ in tied]), weight))
+
+
+def _conditional(
+    fwd: Forward, node: Node, law: moments.Moments, own: moments.Moments, arrival: Arrival
+) -> Arrival:
+    """A gradient through the ReLU of a residual sum, or of what such a chain starts from."""
+    band, weight = arrival
+    f = function(node)
+    if f is None or f.name != "relu" or own.values is None:
+        return _gated(fwd, node, law, band), None
+    usual = single(f, law.mean, law.variance)[2]
+    if law.chain is not None:
+        factor, before = law.chain.weigh(own.values, weight)
+    elif weight is not None:
+        factor, before = float((weight * (own.values > 0)).mean()), None
+    else:
+        factor, before = usual, None
+    ratio = factor / max(usual, 1e-12)
+    gated = _gated(fwd, node, law, band)
+    return {lag: v * (ratio if not any(lag) else ratio**2) for lag, v in gated.items()}, before
+
+
+def _total(bands: list[Band]) -> Band:
+    if len(bands) == 1:
+        return bands[0]
+    out: Band = {}
+    for band in bands:
+        _add(out, band)
     return out
 
 
@@ -221,6 +280,8 @@ def _batch_norm(fwd: Forward, node: Node, band: Band) -> Band:
     n = fwd.setting.batch * size
     if n <= 3:
         return band
+    if fwd.setting.statistics == "calibrated":
+        return _times(band, (n - 1) / (n - 3))
     own = (n - 1) * (n - 2) / ((n + 1) * (n - 3))
     rest = 2 * (n - 2) / ((n - 3) * (n - 1) * (n + 1))
     share = (n - 1) / n

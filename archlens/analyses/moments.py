@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.special import j0, ndtr
 
 from archlens.analyses.activations import NODES, WEIGHTS, Activation, pair, single
+from archlens.analyses.gates import RANKS, Chain, rectified_normal
 from archlens.analyses.taps import matrix
 from archlens.analyses.transfer import Stage, function, role, stages, weights
 from archlens.graph import Along, Edge, Full, Graph, Grouped, Node, Pad, TransposedWindow, Window
@@ -37,15 +38,16 @@ class Setting:
     """What the expectation is taken over.
 
     Attributes:
-        statistics: "batch": batch norm divides by its input's own deviation, as in training or once
-            calibrated. "frozen": by one, as a fresh network in evaluation mode.
+        statistics: "batch": batch norm divides by its input's own deviation, as in training. "calibrated": the
+            same with the statistics held constant, as in evaluation; with many images there is no difference.
+            "frozen": by one, as a fresh network in evaluation mode.
         images: "white" noise of unit variance, or "natural": noise with the 1/f amplitude spectrum of
             photographs.
         batch: Images that batch statistics are taken over; None for many.
         gain: Variance of a weight times its fan-in; 2 is He's.
     """
 
-    statistics: Literal["batch", "frozen"] = "batch"
+    statistics: Literal["batch", "calibrated", "frozen"] = "batch"
     images: Images = "white"
     batch: int | None = None
     gain: float = 2.0
@@ -53,13 +55,27 @@ class Setting:
 
 @dataclass(frozen=True)
 class Moments:
-    """A node's law. `jump`: px between neighbouring positions, per input axis. `before`: the law under an
-    activation, for a max pool behind it."""
+    """A node's law.
+
+    Attributes:
+        mean, cov: See the module.
+        jump: px between neighbouring positions, per input axis.
+        profile: Second moment along each input axis, relative to its mean: zero padding makes borders weak.
+        lean: How much a position shares in the channel's constant, per axis, relative to the mean; known behind
+            a convolution, for the batch norm that takes the constant away.
+        before: The Gaussian law under an activation (function, mean, cov), for a max pool behind it.
+        values: Quantiles of what a ReLU lets through, where known.
+        chain: How a residual sum is made up, where one of its terms has known quantiles.
+    """
 
     mean: float
     cov: Floats
     jump: tuple[float, ...]
+    profile: tuple[Floats, ...]
+    lean: tuple[Floats, ...] | None = None
     before: tuple[Activation, float, Floats] | None = None
+    values: Floats | None = None
+    chain: Chain | None = None
 
     @property
     def variance(self) -> float:
@@ -126,7 +142,8 @@ def _image(walk: Forward, node: Node) -> Moments:
         correlation = (walk.lags == 0).astype(float)
     else:
         correlation = natural_correlation(walk.lags, max(spread))
-    return Moments(0.0, np.concatenate([[0.0], correlation]), (1.0,) * len(spread))
+    flat = tuple(np.ones(n) for n in spread)
+    return Moments(0.0, np.concatenate([[0.0], correlation]), (1.0,) * len(spread), flat)
 
 
 def natural_correlation(lags: Floats, size: int) -> Floats:
@@ -141,7 +158,8 @@ def natural_correlation(lags: Floats, size: int) -> Floats:
 
 
 def _constant(walk: Forward, node: Node) -> Moments:
-    return Moments(0.0, np.zeros(len(walk.lags) + 1), (1.0,) * len(node.axes))
+    axes = len(walk.at(walk.graph.inputs[0]).jump)
+    return Moments(0.0, np.zeros(len(walk.lags) + 1), (1.0,) * axes, (np.ones(1),) * axes)
 
 
 # ------------------------------------------------------------------ random weights
@@ -151,37 +169,56 @@ def _random(walk: Forward, node: Node) -> Moments:
     edge = node.edges[0]
     law = walk.at(edge.source)
     own, cross = 1.0, 1.0  # how many taps are inside the map: at one position, at two independent ones
-    jump = list(law.jump)
+    same = 1.0  # chance that two outputs use the same taps: phases of a transposed window do not
+    jump, profile = list(law.jump), list(law.profile)
+    lean = [np.ones_like(p) for p in profile]
     for stage in stages(walk.graph, edge):
         step = stage.step
         if not (isinstance(step, Along) and stage.positional):
             continue
         n_in, g = stage.before[step.dim], step.geometry
         if isinstance(g, (Window, TransposedWindow)):
-            share = _tap_shares(g, n_in, step.size)
-            per_output = g.kernel / (g.stride if isinstance(g, TransposedWindow) else 1)
-            own *= share.sum() / per_output
-            cross *= (share**2).sum() / per_output * (g.stride if isinstance(g, TransposedWindow) else 1)
+            phases = g.stride if isinstance(g, TransposedWindow) else 1
+            taps, same = g.kernel / phases, same / phases
+            here = profile[stage.axis] if stage.axis >= 0 else np.ones(n_in)
+            read = matrix(g, n_in, step.size) @ here / taps
+            own *= read.mean()
+            means = _tap_means(g, np.sqrt(here), step.size)
+            cross *= (means**2).sum() / taps
             if stage.axis >= 0:
-                factor = g.stride if isinstance(g, Window) else 1 / g.stride
-                jump[stage.axis] *= factor
+                lean[stage.axis] = _lean(g, np.sqrt(here), means, step.size)
+                profile[stage.axis] = read / read.mean()
+                jump[stage.axis] *= g.stride if isinstance(g, Window) else 1 / g.stride
+        elif stage.axis >= 0:
+            profile[stage.axis] = lean[stage.axis] = np.ones(step.size)
     cross = min(cross, own)
     gain = walk.setting.gain
     base = law.common + law.mean**2
-    cov = gain * (base * cross + (law.cov - law.common) * own)
+    cov = gain * (base * cross + (law.cov - law.common) * own * same)
     cov[1] = gain * law.second * own
-    return Moments(0.0, cov, tuple(jump))
+    return Moments(0.0, cov, tuple(jump), tuple(profile), tuple(lean))
 
 
-def _tap_shares(g: Window | TransposedWindow, n_in: int, n_out: int) -> Floats:
-    """For each tap, the share of outputs where it reads inside the map."""
+def _tap_means(g: Window | TransposedWindow, values: Floats, n_out: int) -> Floats:
+    """For each tap, the mean over outputs of the value that it reads; 0 where it reads nothing."""
+    n_in = len(values)
     if isinstance(g, TransposedWindow):
         o = np.arange(n_in)[:, None] * g.stride - g.padding + np.arange(g.kernel) * g.dilation
-        out: Floats = ((o >= 0) & (o < n_out)).sum(0) / n_out
-        return out
+        sums = (((o >= 0) & (o < n_out)) * values[:, None]).sum(0)
+        return np.asarray(sums / n_out)
     i = np.arange(n_out)[:, None] * g.stride - g.padding + np.arange(g.kernel) * g.dilation
-    shares: Floats = ((i >= 0) & (i < n_in)).mean(0)
-    return shares
+    inside = (i >= 0) & (i < n_in)
+    return np.asarray(np.where(inside, values[np.clip(i, 0, n_in - 1)], 0.0).mean(0))
+
+
+def _lean(g: Window | TransposedWindow, values: Floats, means: Floats, n_out: int) -> Floats:
+    """What each output shares with an output anywhere, tap by tap, relative to the mean."""
+    if isinstance(g, TransposedWindow):
+        return np.ones(n_out)
+    i = np.arange(n_out)[:, None] * g.stride - g.padding + np.arange(g.kernel) * g.dilation
+    inside = (i >= 0) & (i < len(values))
+    read = np.where(inside, values[np.clip(i, 0, len(values) - 1)], 0.0) @ means
+    return np.asarray(read / (read.mean() or 1.0))
 
 
 # ------------------------------------------------------------------ normalisation and activations
@@ -193,7 +230,13 @@ def _batch_norm(walk: Forward, node: Node) -> Moments:
     if walk.setting.statistics == "frozen":
         return law
     common = _removed(walk, law, walk.graph.nodes[source])
-    return replace(law, mean=0.0, cov=(law.cov - common) / deviation(walk, node), before=None)
+    cov = (law.cov - common) / deviation(walk, node)
+    lean = law.lean or tuple(np.ones_like(p) for p in law.profile)
+    profile = []
+    for own, share in zip(law.profile, lean, strict=True):
+        line = np.maximum(law.second * own - common * (2 * share - 1), 1e-3 * law.second)
+        profile.append(line / line.mean())
+    return Moments(0.0, cov, law.jump, tuple(profile))
 
 
 def _removed(walk: Forward, law: Moments, node: Node) -> float:
@@ -265,7 +308,7 @@ def _thin(profile: Floats, most: int = 400) -> tuple[Floats, Floats]:
 
 def _layer_norm(walk: Forward, node: Node) -> Moments:
     law = walk.at(node.edges[0].source)
-    return replace(law, mean=0.0, cov=law.cov / (law.variance + EPS), before=None)
+    return _scaled(law, 0.0, law.cov / (law.variance + EPS))
 
 
 def _activation(walk: Forward, node: Node) -> Moments:
@@ -275,7 +318,13 @@ def _activation(walk: Forward, node: Node) -> Moments:
     mean, second, _ = single(f, law.mean, law.variance)
     cov = pair(f, law.mean, law.variance, law.cov) - mean**2
     cov[1] = second - mean**2
-    return Moments(mean, cov, law.jump, (f, law.mean, law.cov))
+    values = None
+    if f.name == "relu" and law.chain is not None:
+        mean, second, _, values = law.chain.rectified()
+        cov *= (second - mean**2) / cov[1]
+    elif f.name == "relu":
+        values = rectified_normal(law.mean, law.variance)
+    return Moments(mean, cov, law.jump, law.profile, before=(f, law.mean, law.cov), values=values)
 
 
 # ------------------------------------------------------------------ fixed linear operations
@@ -292,14 +341,24 @@ def _linear(walk: Forward, node: Node) -> Moments:
         cov = np.sum([p.cov for p in parts], axis=0)
         if len({e.source for e in node.edges}) < len(node.edges):  # x + x
             cov = cov * len(parts)
-        return Moments(mean, cov, _finest(parts))
+        return Moments(mean, cov, _finest(parts), _blended(parts), chain=_chain(node, parts))
     # Parts that lie side by side along the channels (a concat): moments add up by their shares.
     shares = [_channel_share(walk.graph, e) for e in node.edges]
     if len(parts) == 1 and shares[0] == 1:
         return parts[0]
     mean = sum(s * p.mean for p, s in zip(parts, shares, strict=True))
     raw = np.sum([s * (p.cov + p.mean**2) for p, s in zip(parts, shares, strict=True)], axis=0)
-    return Moments(mean, raw - mean**2, _finest(parts))
+    return Moments(mean, raw - mean**2, _finest(parts), _blended(parts, shares))
+
+
+def _chain(node: Node, parts: Sequence[Moments]) -> Chain | None:
+    """A sum of what a ReLU let through and one other term."""
+    if len(parts) != 2 or node.op != "add":
+        return None
+    for k, (own, other) in enumerate(zip(parts, parts[::-1], strict=True)):
+        if own.values is not None and other.values is None and not node.edges[k].steps:
+            return Chain(k, own.values, other.mean, float(np.sqrt(max(other.variance, 1e-12))))
+    return None
 
 
 def _minus(node: Node, mean: float, constant: float) -> float:
@@ -308,6 +367,26 @@ def _minus(node: Node, mean: float, constant: float) -> float:
 
 def _finest(parts: Sequence[Moments]) -> tuple[float, ...]:
     return tuple(min(p.jump[a] for p in parts) for a in range(len(parts[0].jump)))
+
+
+def _blended(parts: Sequence[Moments], shares: Sequence[float] = ()) -> tuple[Floats, ...]:
+    """The profile of a sum or a concat: the parts' own, weighed by their second moments."""
+    weights_ = [p.second * s + 1e-300 for p, s in zip(parts, shares or [1.0] * len(parts), strict=True)]
+    total = sum(weights_)
+    out = []
+    for axis in range(len(parts[0].profile)):
+        n = max(len(p.profile[axis]) for p in parts)
+        lines = [p.profile[axis] if len(p.profile[axis]) == n else np.ones(n) for p in parts]
+        out.append(np.asarray(sum(w * line for w, line in zip(weights_, lines, strict=True)) / total))
+    return tuple(out)
+
+
+def _averaged(profile: Floats, a: Any) -> Floats:
+    """A profile behind a weighted mean."""
+    if a.shape[1] != len(profile):
+        return np.ones(a.shape[0])
+    read = a @ profile / np.maximum(np.asarray(a.sum(axis=1)).ravel(), 1e-12)
+    return np.asarray(read / (read.mean() or 1.0))
 
 
 def _channel_share(graph: Graph, edge: Edge) -> float:
@@ -350,9 +429,10 @@ def _along(node: Node, law: Moments, stage: Stage) -> Moments:
             return replace(law, mean=inside * law.mean, cov=cov, before=None)
         if stage.axis < 0:
             return law
-        jump = list(law.jump)
+        jump, profile = list(law.jump), list(law.profile)
         jump[stage.axis] *= _jump_factor(step, n_in)
-        return replace(law, jump=tuple(jump))
+        profile[stage.axis] = _averaged(profile[stage.axis], weights(node, step, n_in))
+        return replace(law, jump=tuple(jump), profile=tuple(profile))
     if isinstance(step.geometry, Window) or (isinstance(step.geometry, Full) and n_in > 1):
         a = weights(node, step, n_in)  # an average over channels: their variances shrink
         squares = float(a.multiply(a).sum()) / step.size
@@ -408,7 +488,7 @@ def _resampled(walk: Forward, node: Node, law: Moments, carried: Moments, steps:
             cov[1 + q] = far * whole + (law.variance - far) * middle
         else:
             cov[1 + q] = _mix(walk, law.cov[1:], [*still[:-1], moved], jumps)
-    return Moments(law.mean * total, cov, carried.jump)
+    return Moments(law.mean * total, cov, carried.jump, carried.profile)
 
 
 def _autocorrelation(m: Any, lag: int) -> Floats:
@@ -445,12 +525,14 @@ def _max_pool(walk: Forward, node: Node) -> Moments:
     law = walk.at(source)
     steps = [s for s in stages(walk.graph, node.edges[0]) if isinstance(s.step, Along) and s.positional]
     kernel = [window_size(s) for s in steps]
-    jump = list(law.jump)
+    jump, profile = list(law.jump), list(law.profile)
     for s in steps:
         if s.axis >= 0 and isinstance(s.step, Along):
-            jump[s.axis] *= _jump_factor(s.step, s.before[s.step.dim])
+            n_in = s.before[s.step.dim]
+            jump[s.axis] *= _jump_factor(s.step, n_in)
+            profile[s.axis] = _averaged(profile[s.axis], matrix(s.step.geometry, n_in, s.step.size))
     if len(kernel) != len(law.jump) or int(np.prod(kernel)) == 1:
-        return replace(law, jump=tuple(jump))
+        return replace(law, jump=tuple(jump), profile=tuple(profile))
     f, mean, (u, density, common, own, cov) = winner(law, walk, kernel)
 
     def value(x: Floats) -> Floats:
@@ -479,7 +561,10 @@ def _max_pool(walk: Forward, node: Node) -> Moments:
         overlap = max(0.0, 1 - lag / side)
         out[1 + q] = cached[c] + overlap * (second - first**2 - shared)
     out[1] = second - first**2
-    return Moments(first, out, tuple(jump))
+    ranked = np.argsort(u, axis=None)
+    mass = np.cumsum((WEIGHTS[:, None] * density[None]).ravel()[ranked])
+    values = np.interp(RANKS, mass, value(u).ravel()[ranked]) if f is not None and f.name == "relu" else None
+    return Moments(first, out, tuple(jump), tuple(profile), values=values)
 
 
 def window_size(stage: Stage) -> int:
@@ -499,30 +584,35 @@ def _product(walk: Forward, node: Node) -> Moments:
     if len(node.edges) == 1:
         c = node.attrs.get("constant")
         c = 1.0 if c is None else float(c)
-        return Moments(a.mean * c, a.cov * c**2, a.jump)
+        return _scaled(a, a.mean * c, a.cov * c**2)
     if node.edges[0].source == node.edges[1].source and node.edges[0].steps == node.edges[1].steps:
-        return Moments(a.second, 2 * a.cov**2 + 4 * a.mean**2 * a.cov, a.jump)
+        return _scaled(a, a.second, 2 * a.cov**2 + 4 * a.mean**2 * a.cov)
     b = carried(walk, node, node.edges[1])
     mean = a.mean * b.mean
-    return Moments(mean, (a.cov + a.mean**2) * (b.cov + b.mean**2) - mean**2, _finest([a, b]))
+    cov = (a.cov + a.mean**2) * (b.cov + b.mean**2) - mean**2
+    return Moments(mean, cov, _finest([a, b]), _blended([a, b]))
+
+
+def _scaled(law: Moments, mean: float, cov: Floats) -> Moments:
+    return Moments(mean, cov, law.jump, law.profile)
 
 
 def _divide(walk: Forward, node: Node) -> Moments:
     a = carried(walk, node, node.edges[0])
     if len(node.edges) == 1:
         c = float(node.attrs.get("constant") or 1.0)
-        return Moments(a.mean / c, a.cov / c**2, a.jump)
+        return _scaled(a, a.mean / c, a.cov / c**2)
     b = carried(walk, node, node.edges[1])  # to first order in the spread of the divisor
     c = b.mean or 1.0
-    return Moments(a.mean / c, a.cov / c**2 + a.mean**2 * b.cov / c**4, _finest([a, b]))
+    return _scaled(a, a.mean / c, a.cov / c**2 + a.mean**2 * b.cov / c**4)
 
 
 def _power(walk: Forward, node: Node) -> Moments:
     law = walk.at(node.edges[0].source)
     p = float(node.attrs["constant"])
     if p == 2:
-        return Moments(law.second, 2 * law.cov**2 + 4 * law.mean**2 * law.cov, law.jump)
-    return Moments(law.mean**p, law.cov * slope_of_power(law.mean, p) ** 2, law.jump)
+        return _scaled(law, law.second, 2 * law.cov**2 + 4 * law.mean**2 * law.cov)
+    return _scaled(law, law.mean**p, law.cov * slope_of_power(law.mean, p) ** 2)
 
 
 def slope_of_power(mean: float, p: float) -> float:
