@@ -13,7 +13,7 @@ The hull of a union of products is the product of hulls, so one pass gives the e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -141,10 +141,10 @@ def _places(source: Node, step: Along) -> bool:
 
 
 def _without_places(source: Node, steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    """The steps of a concat's edge without the offset along channels."""
+    """The steps of a concat's edge with all channels of the piece everywhere, instead of at their offset."""
     if len(steps) != 1 or not isinstance(steps[0], Along) or steps[0].dim in source.positions:
         return steps
-    return () if _places(source, steps[0]) and not isinstance(steps[0].geometry, Full) else steps
+    return (replace(steps[0], geometry=Full()),) if _places(source, steps[0]) else steps
 
 
 def _start(node: Node) -> Box:

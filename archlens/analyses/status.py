@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from archlens.analyses.blending import REASON, picked_apart
 from archlens.graph import Graph
 
 Word = Literal["exact", "bound", "assumed", "unknown"]
@@ -32,6 +33,7 @@ def statuses(graph: Graph, origin: int | None = None) -> list[Status | None]:
     neither. Unknown outweighs bound, bound outweighs exact; the first reason on the way is kept."""
     origin = graph.inputs[0] if origin is None else origin
     out: list[Status | None] = [None] * len(graph.nodes)
+    blended = picked_apart(graph)
     for node in graph.nodes:
         if node.id == origin:
             out[node.id] = EXACT
@@ -45,5 +47,7 @@ def statuses(graph: Graph, origin: int | None = None) -> list[Status | None]:
             lost = Status("unknown", node.unknown)
         if loose is None and node.bound is not None:
             loose = Status("bound", node.bound)
+        if loose is None and blended[node.id]:
+            loose = Status("bound", REASON)
         out[node.id] = lost or loose or EXACT
     return out

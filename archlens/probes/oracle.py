@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from archlens.probes.tape import Entry, Tape, record, storage, tensors
+from archlens.probes.tape import Entry, Tape, record, tensors
 from archlens.probes.twin_ops import CUT, OPS, SELF, Constant, NotPlayed, cubic, matmul, split
 
 Bools = NDArray[np.bool_]
@@ -96,9 +96,10 @@ class Oracle:
         return positions(grad.detach().numpy() != 0, start.positions)
 
     def dependence(self) -> dict[int, Bools]:
-        """Who sees what, all at once, for networks with small inputs: one impulse a batch entry.
+        """Who sees what, all at once, for networks with small inputs.
 
-        The oracle must have been made with a batch of as many as the input has pixels.
+        An oracle made with a batch of as many as the input has pixels runs one impulse a batch entry; one
+        made with a batch of 1 runs them one after the other.
 
         Returns:
             Node id -> (*input spatial, *unit positions): whether that unit depends on that pixel.
@@ -106,16 +107,22 @@ class Oracle:
         shape = self.graph.nodes[self.graph.inputs[0]].shape
         spatial = shape[2:]
         count = int(np.prod(spatial))
-        if shape[0] != count:
-            raise ValueError(f"a batch of {count} impulses is needed, not {shape[0]}")
-        x = torch.eye(count, dtype=torch.float64).reshape(count, 1, *spatial).expand(shape).clone()
-        out = {}
+        if shape[0] not in (1, count):
+            raise ValueError(f"a batch of 1 or {count} impulses is needed, not {shape[0]}")
+        x = torch.eye(count, dtype=torch.float64).reshape(count, 1, *spatial).expand(count, *shape[1:])
+        out: dict[int, Bools] = {}
         with torch.no_grad():
-            for node, value in self.forward(x).items():
-                if value.ndim and value.shape[0] == count:
-                    lit = positions(value.numpy() != 0, (0, *self._beyond_batch(node)))
-                    out[node] = lit.reshape(*spatial, *lit.shape[1:])
-        return out
+            if shape[0] == count:
+                for node, value in self.forward(x.clone()).items():
+                    if value.ndim and value.shape[0] == count:
+                        lit = positions(value.numpy() != 0, (0, *self._beyond_batch(node)))
+                        out[node] = lit.reshape(*spatial, *lit.shape[1:])
+                return out
+            for k in range(count):
+                for node, value in self.forward(x[k : k + 1].clone()).items():
+                    lit = positions(value.numpy() != 0, self.graph.nodes[node].positions)
+                    out.setdefault(node, np.zeros((count, *lit.shape), bool))[k] = lit
+        return {node: lit.reshape(*spatial, *lit.shape[1:]) for node, lit in out.items()}
 
     def _beyond_batch(self, node: int) -> tuple[int, ...]:
         return tuple(d for d in self.graph.nodes[node].positions if d != 0)
@@ -151,7 +158,7 @@ class _Player:
             self.env[id(given)] = value
             self._note(self.tape.graph.inputs[k], given)
         for entry in self.tape.entries:
-            if any(storage(t) in self.tape.dynamic for t in (*tensors(entry.args), *entry.outs)):
+            if any(self._dynamic(t) for t in (*tensors(entry.args), *entry.outs)):
                 self._step(entry)
                 for node, t in entry.nodes:
                     self._note(node, t)
@@ -168,10 +175,10 @@ class _Player:
             value += self.start
         if self.keep is None or node in self.keep:
             # Views that are written later must not change what was seen here.
-            self.values[node] = value.clone() if storage(tensor) in self.tape.written else value
+            self.values[node] = value.clone() if self.tape.storage(tensor) in self.tape.written else value
 
     def _lookup(self, tensor: Tensor) -> Tensor | None:
-        if storage(tensor) in self.lost:
+        if self.tape.storage(tensor) in self.lost:
             return None
         if id(tensor) not in self.env:  # a buffer of the model that becomes dependent: dark until written
             self.env[id(tensor)] = torch.zeros(tensor.shape, dtype=torch.float64)
@@ -184,10 +191,10 @@ class _Player:
             results = self._results(entry, base)
         except NotPlayed:
             self.skipped[name] = self.skipped.get(name, 0) + 1
-            self.lost |= {storage(t) for t in entry.outs}
+            self.lost |= {self.tape.storage(t) for t in entry.outs}
             return
         if results is None:  # behind an operator without a rule
-            self.lost |= {storage(t) for t in entry.outs}
+            self.lost |= {self.tape.storage(t) for t in entry.outs}
             return
         if entry.writes:
             target = self._lookup(entry.outs[0])
@@ -197,7 +204,7 @@ class _Player:
         for t, value in zip(entry.outs, results, strict=False):
             if tuple(value.shape) != tuple(t.shape) and value.numel() and t.numel():
                 raise AssertionError(f"{name}: captured {tuple(t.shape)}, really {tuple(value.shape)}")
-            self.env[id(t)] = value
+            self.env[id(t)] = value if entry.view else _laid_out(value, t)
 
     # -------------------------------------------------------------- one call
 
@@ -231,7 +238,7 @@ class _Player:
         return [out] if isinstance(out, Tensor) else list(out)
 
     def _dynamic(self, tensor: Tensor) -> bool:
-        return storage(tensor) in self.tape.dynamic
+        return self.tape.storage(tensor) in self.tape.dynamic
 
     def _resolved(self, value: Any) -> Any:
         if not isinstance(value, Tensor):
@@ -276,6 +283,13 @@ class _Player:
         for mask in kept:
             out = mask if out is None else out & mask
         return out
+
+
+def _laid_out(value: Tensor, like: Tensor) -> Tensor:
+    """With the strides that the capture saw: whether a later `view` is legal hangs on them."""
+    if value.stride() == like.stride() or value.shape != like.shape or value.numel() <= 1:
+        return value
+    return torch.empty_strided(like.shape, like.stride(), dtype=value.dtype).copy_(value)
 
 
 def _cuts(value: Any, sign: float) -> bool:

@@ -41,6 +41,12 @@ class Entry:
     nodes: list[tuple[int, Tensor]] = field(default_factory=list)
 
     @property
+    def view(self) -> bool:
+        """Whether its results share the storage of its first argument."""
+        returns = self.func._schema.returns
+        return bool(returns) and returns[0].alias_info is not None and not self.writes
+
+    @property
     def writes(self) -> bool:
         """Whether the call changes its first argument."""
         return bool(self.func._schema.is_mutable) and self.name.endswith("_")
@@ -53,8 +59,13 @@ class Tape:
     graph: Graph
     entries: list[Entry]
     inputs: list[Tensor]
+    home: dict[int, int]  # tensor -> its storage, by identities
     dynamic: set[int]  # storages that hold something input-dependent at some time
     written: set[int]  # storages that some call writes to
+
+    def storage(self, tensor: Tensor) -> int:
+        """Identity of a tensor's storage."""
+        return self.home.get(id(tensor)) or _storage(tensor)
 
 
 class _Notes(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -64,6 +75,7 @@ class _Notes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.tracer = tracer
         self.entries: list[Entry] = []
+        self.home: dict[int, int] = {}
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -75,6 +87,10 @@ class _Notes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         out = func(*args, **kwargs)
         name = func._schema.name.removeprefix("aten::")
         entry = Entry(func, name, full, (tuple(args), dict(kwargs)), list(tensors((out,))))
+        if entry.view and isinstance(full[0], Tensor):
+            # A view that the capture moved to the meta device is still a view.
+            for t in entry.outs:
+                self.home[id(t)] = self.home.get(id(full[0]), _storage(full[0]))
         for t in (*tensors(full), *entry.outs):
             if (node := self.tracer.tensors.peek(t)) is not None:
                 entry.nodes.append((node, t))
@@ -118,24 +134,17 @@ def record(
         known = [(node, t) for _, t in ends if (node := tracer.tensors.node(t)) is not None]
         notes.entries[-1].nodes += known
     graph = rows.graph(name, tracer.nodes, ids, outputs)
-    return Tape(graph, notes.entries, inputs, *_storages(notes.entries, inputs))
-
-
-def storage(tensor: Tensor) -> int:
-    """Identity of a tensor's storage."""
-    return int(tensor.untyped_storage()._cdata)
-
-
-def _storages(entries: Sequence[Entry], inputs: Sequence[Tensor]) -> tuple[set[int], set[int]]:
-    dynamic = {storage(t) for t in inputs}
-    written: set[int] = set()
-    for entry in entries:
-        if any(storage(t) in dynamic for t in tensors(entry.args)):
-            dynamic |= {storage(t) for t in entry.outs}
+    tape = Tape(graph, notes.entries, inputs, notes.home, {_storage(t) for t in inputs}, set())
+    for entry in tape.entries:
+        if any(tape.storage(t) in tape.dynamic for t in tensors(entry.args)):
+            tape.dynamic |= {tape.storage(t) for t in entry.outs}
             if entry.writes:
-                written |= {storage(t) for t in entry.outs}
-    # A buffer may become dependent after views of it were made: its maker has to be played as well.
-    return dynamic, written
+                tape.written |= {tape.storage(t) for t in entry.outs}
+    return tape
+
+
+def _storage(tensor: Tensor) -> int:
+    return int(tensor.untyped_storage()._cdata)
 
 
 def tensors(values: Any) -> Iterator[Tensor]:

@@ -1,9 +1,9 @@
 """What each ATen operator does in the linear positive twin of a network.
 
 In the twin every operator is linear with non-negative weights and no bias: an output is non-zero exactly
-where some positive input is among what the operator reads. Convolutions have equal weights, activations are the
-identity, max pools are sums, gates and products are sums of their factors, softmax and normalisations are the
-value plus the mean of what they look at. None of this is taken from `archlens.capture`: it is the referee.
+where some positive input is among what the operator reads. Convolutions have equal weights, activations are
+the identity, max pools are sums, gates and products are sums of their factors, softmax and normalisations are
+the value plus the mean of what they look at. Nothing here is taken from `archlens.capture`: it is a referee.
 
 Operators that only move data, and those that are linear with positive weights as they are, run themselves.
 An operator that is not listed is not played: what depends on it is not checked.
@@ -66,7 +66,7 @@ def max_pool(n: int) -> Op:
         kernel = ints(args[1], n)
         stride, padding, dilation = ints(args[2], n, kernel), ints(args[3], n), ints(args[4], n, 1)
         out = _windows(args[0], kernel, stride, padding, dilation, shape)
-        return out, torch.zeros_like(out)
+        return out, out.clone()  # where the maximum lies depends on the same pixels
 
     return rule
 
@@ -97,7 +97,7 @@ def adaptive(args: Sequence[Any], _: Sequence[int]) -> tuple[Tensor, Tensor]:
         len(size), torch._C._nn.adaptive_avg_pool3d
     )
     out = call(x, size)
-    return out, torch.zeros_like(out)
+    return out, out.clone()
 
 
 def cubic(args: Sequence[Any], shape: Sequence[int], *, vec: bool = False) -> Any:
@@ -172,7 +172,7 @@ def reduction(args: Sequence[Any], shape: Sequence[int]) -> tuple[Tensor, Tensor
     dims = next((a for a in rest if isinstance(a, (list, tuple)) or type(a) is int), None)
     over = [dims] if isinstance(dims, int) else list(dims or range(x.ndim))
     out = x.mean(over).reshape(tuple(shape))
-    return out, torch.zeros_like(out)
+    return out, out.clone()
 
 
 def layer_norm(args: Sequence[Any], _: Sequence[int]) -> tuple[Tensor, ...]:
@@ -241,28 +241,29 @@ def split(args: Sequence[Any], shapes: Sequence[Sequence[int]], name: str) -> tu
 
 # Linear, positive, or mere data movement: torch's own kernel is the twin.
 SELF = {
-    "view", "_unsafe_view", "reshape", "unsqueeze", "squeeze", "flatten", "_reshape_alias", "view_as", 
-    "permute", "transpose", "t", "slice", "select", "expand", "repeat", "cat", "stack", "roll", "flip", "index_select",
-    "index", "alias", "detach", "lift_fresh", "unfold", "diagonal", "movedim", "as_strided", "rot90",
-    "reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "replication_pad1d", "replication_pad2d",
-    "replication_pad3d", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "native_channel_shuffle",
-    "im2col", "col2im", "upsample_nearest1d",
-    "upsample_nearest2d", "upsample_nearest3d", "_upsample_nearest_exact1d", "_upsample_nearest_exact2d",
+    "view", "_unsafe_view", "reshape", "unsqueeze", "squeeze", "flatten", "_reshape_alias", "view_as",
+    "permute", "transpose", "t", "slice", "select", "expand", "repeat", "cat", "stack", "roll", "flip",
+    "index_select", "index", "alias", "detach", "lift_fresh", "unfold", "diagonal", "movedim", "as_strided",
+    "rot90", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "replication_pad1d",
+    "replication_pad2d", "replication_pad3d", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle",
+    "native_channel_shuffle", "im2col", "col2im", "upsample_nearest1d", "upsample_nearest2d",
+    "upsample_nearest3d", "_upsample_nearest_exact1d", "_upsample_nearest_exact2d",
     "_upsample_nearest_exact3d", "upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d",
 }  # fmt: skip
 
 SAME = {
-    "relu", "relu6", "leaky_relu", "elu", "celu", "selu", "gelu", "silu", "mish", "sigmoid", "tanh", 
-    "hardtanh", "hardswish", "hardsigmoid", "softplus", "log_sigmoid", "log_sigmoid_forward", "threshold", "softshrink",
-    "hardshrink", "clamp_min", "clamp_max", "erf", "abs", "neg", "exp", "exp2", "expm1", "log", "log1p", 
-    "log2", "sqrt", "rsqrt", "sin", "cos", "square", "reciprocal", "floor", "ceil", "round", "sign", "trunc", "clone",
-    "_to_copy", "contiguous", "dropout", "native_dropout", "alpha_dropout", "native_batch_norm",
-    "_native_batch_norm_legit_no_training", "_native_batch_norm_legit", "_batch_norm_no_update",
-    "cudnn_batch_norm",
+    "relu", "relu6", "leaky_relu", "elu", "celu", "selu", "gelu", "silu", "mish", "sigmoid", "tanh",
+    "hardtanh", "hardswish", "hardsigmoid", "softplus", "log_sigmoid", "log_sigmoid_forward", "threshold",
+    "softshrink", "hardshrink", "clamp_min", "clamp_max", "erf", "abs", "neg", "exp", "exp2", "expm1",
+    "log", "log1p", "log2", "sqrt", "rsqrt", "sin", "cos", "square", "reciprocal", "floor", "ceil", "round",
+    "sign", "trunc", "clone", "_to_copy", "contiguous", "dropout", "native_dropout", "alpha_dropout",
+    "native_batch_norm", "_native_batch_norm_legit_no_training", "_native_batch_norm_legit",
+    "_batch_norm_no_update", "cudnn_batch_norm",
 }  # fmt: skip
 TOTAL = {
-    "add", "sub", "rsub", "maximum", "minimum", "pow", "lerp", "addcmul", "addcdiv", "_prelu_kernel", "atan2",
-    "eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "remainder", "fmod", "clamp", "copysign",
+    "add", "sub", "rsub", "maximum", "minimum", "pow", "lerp", "addcmul", "addcdiv", "_prelu_kernel",
+    "atan2", "eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "remainder", "fmod", "clamp",
+    "copysign",
 }  # fmt: skip
 REDUCTIONS = {
     "mean", "sum", "amax", "amin", "max", "min", "var", "std", "prod", "logsumexp", "linalg_vector_norm",
