@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from archlens import __version__
-from archlens.cli import cache, check, compare, diff, models, rf, summary
+from archlens.cli import cache, check, compare, diff, erf, models, rf, summary
 from archlens.cli.output import colour
 from archlens.errors import ArchlensError
 
@@ -24,6 +24,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     models.models,
     summary.summary,
     rf.rf,
+    erf.erf,
     compare.compare,
     check.check,
     diff.diff,

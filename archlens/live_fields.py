@@ -1,0 +1,213 @@
+"""`gradient` and `occlusion` fields: build the network with values, run it, and hand the result over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from archlens.capture.load import load
+from archlens.capture.unwrap import unwrap
+from archlens.errors import UsageError
+from archlens.probes import gradient, images, occlusion
+from archlens.probes.device import resolve
+from archlens.probes.live import Live as Network
+from archlens.probes.occluder import Occluder
+from archlens.spec import Spec
+from archlens.zoo.weights import load_checkpoint
+
+if TYPE_CHECKING:
+    from archlens.fields import FieldMap, Live, Statistics
+
+Count = Callable[[int, int], None]
+
+
+def live_module(spec: Spec, weights: str | None) -> tuple[torch.nn.Module, str, tuple[str, ...]]:
+    """The module that a spec names, with values.
+
+    Returns:
+        The module, its name, and notes on what was loaded.
+
+    Raises:
+        UsageError: The spec is a saved report, which has no weights to run.
+        WeightsError: The checkpoint does not fit.
+    """
+    loaded = load(spec)
+    model = unwrap(loaded.build())
+    notes: tuple[str, ...] = ()
+    if weights is not None:
+        notes = (f"{weights}: {load_checkpoint(model, weights)}",)
+    return model, loaded.name, notes
+
+
+def measured(
+    base: FieldMap,
+    spec: Spec,
+    live: Live,
+    statistics: Statistics,
+    noise: Literal["white", "natural"],
+    progress: Callable[[str], None],
+    count: Count,
+) -> FieldMap:
+    """The field of `base`'s unit, measured on the live network."""
+    if spec.kind == "report":
+        raise UsageError(f"{spec.text} is a saved report, without weights to run", "Give the model itself.")
+    device = resolve(live.device)
+    progress("building the network with values")
+    model, name, loaded = live_module(spec, live.weights)
+    network = Network(model, base.input_shape[1:], device, name=name)
+    how = images.preprocessing(name, live.mean, live.std, live.bgr)
+    progress(f"measuring the {base.method} field")
+    if base.method == "gradient":
+        found = _gradient(base, network, live, how, statistics, noise, count)
+    else:
+        found = _occlusion(base, network, live, how, count)
+    return replace(found, notes=(*loaded, *found.notes), details={"device": str(device), **found.details})
+
+
+def _gradient(
+    base: FieldMap,
+    network: Network,
+    live: Live,
+    how: images.Preprocessing,
+    statistics: Statistics,
+    noise: Literal["white", "natural"],
+    count: Count,
+) -> FieldMap:
+    if live.images is not None:
+        found = gradient.over_images(
+            network,
+            base.layer,
+            images.find(live.images, live.limit),
+            base.unit,
+            how=how,
+            channel=live.channel,
+            origin=base.origin,
+            batch_size=live.batch_size,
+            mixed=live.mixed,
+            seed=live.seed,
+            progress=count,
+        )
+    else:
+        found = gradient.over_weights(
+            network,
+            base.layer,
+            base.unit,
+            channel=live.channel,
+            origin=base.origin,
+            runs=live.runs,
+            batch_size=live.batch_size,
+            noise="pink" if noise == "natural" else "white",
+            batch_norm="batch" if statistics == "batch" else "calibrated",
+            mixed=live.mixed,
+            seed=live.seed,
+            progress=count,
+        )
+    figures: dict[str, Any] = {f"erf_{round(100 * s)}": _pair(f) for s, f in found.sides.items()}
+    figures["far_share"] = _pair(found.far)
+    return replace(
+        base,
+        map=found.map if found.known else None,
+        channel=found.channel,
+        centre=found.centre,
+        summary=figures,
+        status="assumed" if found.known else "unknown",
+        reason=found.source if found.known else "no gradient arrives",
+        notes=found.notes,
+        details={
+            "runs": found.runs,
+            "dead": found.dead,
+            "overflown": found.overflown,
+            "off": found.off,
+            "source": found.source,
+            "precision": found.precision,
+            "seed": found.seed,
+        },
+    )
+
+
+def _occlusion(
+    base: FieldMap, network: Network, live: Live, how: images.Preprocessing, count: Count
+) -> FieldMap:
+    if base.origin != "input":
+        raise UsageError("the occlusion method covers pixels of the input", "Leave --from out.")
+    (found,) = _occluded(network, [base.layer], base.unit, live, how, count)
+    figures: Mapping[str, Any] = {
+        "size": (found.size, found.spread),
+        "theoretical_size": found.theoretical,
+        "channels": len(found.channels),
+        "silent": found.silent,
+    }
+    return replace(
+        base,
+        map=found.map if found.known else None,
+        channel=live.channel,
+        centre=found.centre,
+        summary=figures,
+        status="assumed" if found.known else "unknown",
+        reason=found.source if found.known else "no channel answers",
+        notes=found.notes,
+        details={
+            "source": found.source,
+            "occluder": {"size": live.patch, "stride": live.stride},
+            "threshold": found.threshold,
+            "top": found.top,
+            "overflown": found.overflown,
+            "seed": live.seed,
+        },
+    )
+
+
+def occlusion_table(
+    spec: Spec,
+    input_shape: tuple[int, ...],
+    layers: Sequence[str],
+    live: Live,
+    progress: Callable[[str], None],
+    count: Count,
+) -> tuple[list[occlusion.OcclusionField], tuple[str, ...]]:
+    """Theoretical and empirical size of several layers over the same occluded images (as Zhou et al.)."""
+    device = resolve(live.device)
+    progress("building the network with values")
+    model, name, notes = live_module(spec, live.weights)
+    network = Network(model, input_shape[1:], device, name=name)
+    how = images.preprocessing(name, live.mean, live.std, live.bgr)
+    progress("measuring the occlusion fields")
+    if live.weights is None:
+        notes = (*notes, "random weights: give a checkpoint by --weights to see what training made of them")
+    return _occluded(network, layers, None, live, how, count), notes
+
+
+def _occluded(
+    network: Network,
+    layers: Sequence[str],
+    unit: Sequence[int] | None,
+    live: Live,
+    how: images.Preprocessing,
+    count: Count,
+) -> list[occlusion.OcclusionField]:
+    if live.images is not None:
+        paths = images.find(live.images, live.limit)
+        batches: Iterable[torch.Tensor] = images.batches(paths, network.input_shape[1:], how, live.batch_size)
+        source = live.images
+    else:
+        generator = torch.Generator().manual_seed(live.seed)
+        batches = [images.noise("pink", live.limit or 4, network.input_shape, generator)]
+        source = "1/f noise (give photographs by --images)"
+    return occlusion.measure(
+        network,
+        layers,
+        batches,
+        unit=unit,
+        channel=live.channel,
+        occluder=Occluder(live.patch, live.stride),
+        source=source,
+        seed=live.seed,
+        progress=count,
+    )
+
+
+def _pair(figure: Any) -> tuple[float, float]:
+    return figure.value, figure.error
