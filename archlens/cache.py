@@ -21,11 +21,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from archlens import __version__
 from archlens.errors import ArchlensError
 from archlens.graph import Graph
 from archlens.graph_json import decode, encode
 from archlens.spec import Spec
+from archlens.version import __version__
 
 FORMAT = 1
 MOST_ENTRIES = 256

@@ -10,27 +10,20 @@ The first two need no arithmetic on the network; the last two run it.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from archlens.analyses.boxes import boxes
 from archlens.analyses.expected_erf import expected_erf
 from archlens.analyses.moments import Images, Setting
 from archlens.analyses.status import statuses
 from archlens.analyses.summaries import centre_of, luo_sigma, summarise
-from archlens.errors import UsageError
+from archlens.field_map import METHODS, FieldMap, Method
 from archlens.graph import Graph
 from archlens.pipeline import analyze, cell_node, layer_node, unit_of
-from archlens.results import GENERATOR, SCHEMA_VERSION
-from archlens.spec import Spec, parse_spec
+from archlens.spec import parse_spec
 
-Method = Literal["support", "expected", "gradient", "occlusion"]
-METHODS: tuple[Method, ...] = ("support", "expected", "gradient", "occlusion")
 Statistics = Literal["batch", "calibrated", "frozen"]
 
 
@@ -66,78 +59,6 @@ class Live:
     patch: int = 11
     stride: int = 3
     mixed: bool = False
-
-
-@dataclass(frozen=True)
-class FieldMap:
-    """A unit's field.
-
-    Attributes:
-        map: Over the origin's positions: bool for support, else float64 of sum 1; None where unknown.
-        summary: Figures of the map; each a number, or a (value, standard error) pair where measured.
-        status: exact | bound | assumed | unknown, with the reason.
-        visible: (lo, hi) of the unit's visible box in the origin, inclusive.
-    """
-
-    spec: str
-    name: str
-    input_shape: tuple[int, ...]
-    method: Method
-    layer: str
-    unit: tuple[int, ...]
-    origin: str
-    channel: int | None
-    centre: tuple[float, ...]
-    map: NDArray[Any] | None
-    summary: Mapping[str, Any]
-    status: str
-    reason: str | None
-    visible: tuple[tuple[int, ...], tuple[int, ...]] | None
-    assumptions: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    details: Mapping[str, Any] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything but the map."""
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "generator": GENERATOR,
-            "model": {"spec": self.spec, "name": self.name, "input_shape": list(self.input_shape)},
-            "method": self.method,
-            "layer": self.layer,
-            "unit": list(self.unit),
-            "from": self.origin,
-            "channel": self.channel,
-            "map_shape": None if self.map is None else list(self.map.shape),
-            "centre": list(self.centre),
-            "visible": None
-            if self.visible is None
-            else {"lo": list(self.visible[0]), "hi": list(self.visible[1])},
-            "summary": {key: _plain(value) for key, value in self.summary.items()},
-            "status": self.status,
-            "status_reason": self.reason,
-            "assumptions": list(self.assumptions),
-            "notes": list(self.notes),
-            **{key: _plain(value) for key, value in self.details.items()},
-        }
-
-    def to_npz(self) -> bytes:
-        """`map` (float64, or bool for support) and `meta` (this as a JSON string), as an .npz file.
-
-        Raises:
-            UsageError: There is no map to write.
-        """
-        import io
-
-        if self.map is None:
-            raise UsageError(
-                f"there is no {self.method} map of {self.layer}: {self.reason or 'nothing reaches it'}",
-                "Leave -o out to see what is known.",
-            )
-        out = io.BytesIO()
-        values = self.map if self.map.dtype == bool else np.asarray(self.map, np.float64)
-        np.savez_compressed(out, map=values, meta=np.array(json.dumps(self.to_dict())))
-        return out.getvalue()
 
 
 def field_map(
@@ -215,7 +136,7 @@ def _support(base: FieldMap, graph: Graph, node: int, origin: int) -> FieldMap:
     sure = statuses(graph, origin)[node]
     if sure is None or sure.word == "unknown":
         reason = "it does not depend on it" if sure is None else sure.reason
-        return _with(base, status="unknown", reason=reason)
+        return replace(base, status="unknown", reason=reason)
     mask = support(graph, node, base.unit, origin)
     found = gridding(mask)
     summary = {
@@ -225,14 +146,14 @@ def _support(base: FieldMap, graph: Graph, node: int, origin: int) -> FieldMap:
         "largest_gap": list(found.largest_gap),
         "holes": found.holes,
     }
-    return _with(base, map=mask, summary=summary, status=sure.word, reason=sure.reason)
+    return replace(base, map=mask, summary=summary, status=sure.word, reason=sure.reason)
 
 
 def _expected(base: FieldMap, graph: Graph, node: int, origin: int, setting: Setting) -> FieldMap:
     found = expected_erf(graph, node, base.unit, origin, setting=setting)
     if found.energy is None:
         reason = "no rule for " + ", ".join(found.missing) if found.missing else "nothing reaches the unit"
-        return _with(base, status="unknown", reason=reason, assumptions=found.assumptions)
+        return replace(base, status="unknown", reason=reason, assumptions=found.assumptions)
     summary = summarise(found.energy, found.centre)
     figures: dict[str, Any] = {
         **{f"erf_{round(100 * share)}": side for share, side in summary.sides.items()},
@@ -246,29 +167,10 @@ def _expected(base: FieldMap, graph: Graph, node: int, origin: int, setting: Set
     notes = (
         ("the border cuts a part of the field off: its sides are too small",) if summary.hits_border else ()
     )
-    return _with(
+    return replace(
         base, map=found.energy, summary=figures, status="assumed", reason="random weights",
         assumptions=found.assumptions, notes=notes,
     )  # fmt: skip
 
 
-def _with(base: FieldMap, **changes: Any) -> FieldMap:
-    from dataclasses import replace
-
-    return replace(base, **changes)
-
-
-def _plain(value: Any) -> Any:
-    """JSON values; NaN and infinity, which JSON has not, become null."""
-    if isinstance(value, (np.floating, np.integer, np.bool_)):
-        value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    return value
-
-
-__all__ = ["METHODS", "FieldMap", "Live", "Method", "Spec", "field_map"]
+__all__ = ["METHODS", "FieldMap", "Live", "Method", "field_map"]

@@ -19,7 +19,8 @@ from archlens.spec import Spec
 from archlens.zoo.weights import load_checkpoint
 
 if TYPE_CHECKING:
-    from archlens.fields import FieldMap, Live, Statistics
+    from archlens.field_map import FieldMap
+    from archlens.fields import Live, Statistics
 
 Count = Callable[[int, int], None]
 

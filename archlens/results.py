@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
-from archlens import __version__
 from archlens.errors import ReportError
 from archlens.graph import Graph
 from archlens.graph_json import decode, encode
+from archlens.version import __version__
 
 SCHEMA_VERSION = 1
 GENERATOR = f"archlens {__version__}"

@@ -21,7 +21,8 @@ from archlens.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from archlens.fields import FieldMap, Live
+    from archlens.field_map import FieldMap
+    from archlens.fields import Live
 
 
 class By(str, enum.Enum):

@@ -13,10 +13,10 @@ from typing import Annotated
 
 import typer
 
-from archlens import __version__
 from archlens.cli import cache, check, compare, diff, erf, models, rf, summary
 from archlens.cli.output import colour
 from archlens.errors import ArchlensError
+from archlens.version import __version__
 
 # In the order of the help. A module has the name of its command, and so has the function in it. Commands
 # import what they need inside the function: the help, the completion and `models` must not wait for torch.

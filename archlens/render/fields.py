@@ -4,47 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from archlens.explain.figures import on_the_way
+from archlens.field_map import FieldMap
 from archlens.results import GENERATOR, SCHEMA_VERSION, Report
 
 MOST_LAYERS = 8
 
 
-class Field(Protocol):
-    """What is shown of a `fields.FieldMap`."""
-
-    spec: str
-    input_shape: tuple[int, ...]
-    method: Any
-    layer: str
-    unit: tuple[int, ...]
-    origin: str
-    channel: int | None
-    centre: tuple[float, ...]
-    summary: Any
-    status: str
-    reason: str | None
-    visible: tuple[tuple[int, ...], tuple[int, ...]] | None
-    assumptions: tuple[str, ...]
-    notes: tuple[str, ...]
-
-
-class Occluded(Protocol):
-    """What is shown of an `occlusion.OcclusionField`."""
-
-    layer: str
-    theoretical: tuple[int, ...] | None
-    size: float
-    spread: float
-    channels: Sequence[Any]
-    silent: int
-    notes: tuple[str, ...]
-    source: str
-
-
-def text(found: Field) -> str:
+def text(found: FieldMap) -> str:
     """A few lines: who looks, what it sees, how sure that is."""
     sizes = found.input_shape[2:]
     where = ",".join(map(str, found.unit)) or "the only one"
@@ -130,8 +99,8 @@ def telling_layers(report: Report) -> list[str]:
     return [row.name for row in rows if row in chosen]
 
 
-def occlusion_text(report: Report, rows: Sequence[Occluded], notes: Sequence[str]) -> str:
-    """Layer by layer: theoretical and empirical size."""
+def occlusion_text(report: Report, rows: Sequence[Any], notes: Sequence[str]) -> str:
+    """Layer by layer: theoretical and empirical size. `rows` are `probes.occlusion.OcclusionField`s."""
     head = ("layer", "theoretical px", "empirical px", "share", "channels")
     table = [head]
     for row in rows:
@@ -156,7 +125,7 @@ def occlusion_text(report: Report, rows: Sequence[Occluded], notes: Sequence[str
     return "\n".join([*lines, "", *source, *said])
 
 
-def occlusion_json(report: Report, rows: Sequence[Occluded], notes: Sequence[str]) -> dict[str, Any]:
+def occlusion_json(report: Report, rows: Sequence[Any], notes: Sequence[str]) -> dict[str, Any]:
     """The same as plain values."""
     return {
         "schema_version": SCHEMA_VERSION,
