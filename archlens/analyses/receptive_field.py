@@ -21,10 +21,24 @@ from typing import Literal
 
 from archlens.analyses import lattice
 from archlens.analyses.lattice import POINT, Lattice
-from archlens.graph import Along, Edge, Full, Geometry, Graph, Keep, Layout, Node, Pad, Slice, Window
+from archlens.graph import (
+    Along,
+    Edge,
+    Full,
+    Geometry,
+    Graph,
+    Keep,
+    Layout,
+    Node,
+    Pad,
+    Slice,
+    TransposedWindow,
+    Window,
+)
 from archlens.layouts import along, carry, is_ordered
 
 Kind = Literal["local", "varies", "global", "unknown"]
+_MOVES = ("copy", "crop", "slice", "view", "select")  # what a map that is being put together passes through
 _ORDER: tuple[Kind, ...] = ("local", "varies", "global", "unknown")
 
 
@@ -37,12 +51,16 @@ class AxisField:
         path: The field itself where `local`; else the finite local path, if there is one.
         source: Id of the node that made it global or varying or unknown.
         aligned: Whether the branches merged at this very node agree on jump and centre.
+        cover: Share of the positions that the path speaks for, where a map is put together from pieces.
+        inner: Whether that piece keeps clear of both ends of the map.
     """
 
     kind: Kind
     path: Lattice | None
     source: int | None = None
     aligned: bool = True
+    cover: float = 1.0
+    inner: bool = False
 
 
 Field = tuple[AxisField, ...]
@@ -84,6 +102,8 @@ def _follow(graph: Graph, node: Node, edge: Edge, field: AxisField, axis: int) -
     here = graph.nodes[edge.source]
     shape, layout = here.shape, here.layout
     masked = any(isinstance(step, Keep) for step in edge.steps)
+    if node.op not in _MOVES:
+        field = replace(field, cover=1.0, inner=False)
     for step in edge.steps:
         if isinstance(step, Along) and any(a.axis == axis for a in layout[step.dim]):
             field = _along(field, step, layout, axis, shape[step.dim], node.id, masked)
@@ -123,7 +143,21 @@ def _along(
     if field.path is None:
         return field
     path = lattice.apply(geometry, field.path, n_in, step.size)
+    field = _place(field, geometry, n_in, step.size)
     return replace(field, path=path) if path is not None else _worse(field, "varies", node)
+
+
+def _place(field: AxisField, geometry: Geometry, n_in: int, n_out: int) -> AxisField:
+    """How much of the map a piece covers that is put at its place in it."""
+    match geometry:
+        case Slice(start, 1):
+            first, end = max(-start, 0), min(n_in - start, n_out)
+        case TransposedWindow(1, 1, padding, _):
+            first, end = max(-padding, 0), min(n_in - padding, n_out)
+        case _:
+            return field
+    share = max(end - first, 0) / n_out
+    return replace(field, cover=field.cover * share, inner=first > 0 and end < n_out)
 
 
 def _worse(field: AxisField, kind: Kind, node: int) -> AxisField:
@@ -138,13 +172,18 @@ def _merge(branches: Sequence[AxisField], node: Node, axis: int, extent: int) ->
     if len(branches) == 1:
         return replace(branches[0], aligned=True)
     worst = max(branches, key=lambda b: _ORDER.index(b.kind))
+    pieces = [b for b in branches if b.path is not None and b.cover < 1]
+    if pieces and len({b.path for b in branches}) > 1 and sum(b.cover for b in branches) < 1.001:
+        return _put_together(branches, worst, node)
     paths = [b.path for b in branches if b.path is not None]
     if not paths:
         return AxisField(worst.kind, None, worst.source)
     path = lattice.union(paths)
     aligned = lattice.agree(paths)
     if path is not None:
-        return AxisField(worst.kind, path, worst.source, aligned)
+        covers = [b.cover for b in branches]
+        cover = sum(covers) if sum(covers) <= 1 else max(covers)
+        return AxisField(worst.kind, path, worst.source, aligned, cover)
     # The branches' jumps differ, so they drift apart: keep the path that runs on this map's own grid.
     dim = node.axis_dim(axis)
     nominal = extent / node.shape[dim] if dim is not None else 1.0
@@ -153,3 +192,22 @@ def _merge(branches: Sequence[AxisField], node: Node, axis: int, extent: int) ->
     if worst.kind == "local":
         return AxisField("varies", own, node.id, False)
     return AxisField(worst.kind, own, worst.source, False)
+
+
+def _put_together(branches: Sequence[AxisField], worst: AxisField, node: Node) -> AxisField:
+    """A map made of disjoint pieces, each with a field of its own.
+
+    Where one piece is most of the map and the others lie at its ends, it is the map and they are its border
+    (a circular pad): borders are ignored here. Else the field depends on the piece.
+    """
+    cover: dict[Lattice | None, float] = {}
+    for b in branches:
+        cover[b.path] = cover.get(b.path, 0.0) + b.cover
+    main = max(cover, key=lambda path: cover[path])
+    border = all(not b.inner for b in branches if b.path != main)
+    total = sum(cover.values())
+    if main is not None and border and cover[main] > 0.5:
+        return AxisField(worst.kind, main, worst.source, cover=total)
+    if worst.kind == "local":
+        return AxisField("varies", None, node.id, False, total)
+    return AxisField(worst.kind, None, worst.source, False, total)

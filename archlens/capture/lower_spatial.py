@@ -221,7 +221,7 @@ def col2im(call: Call) -> Lowered:
 
 
 RULES: dict[str, Rule] = {
-    "convolution": convolution,
+    **dict.fromkeys(("convolution", "_convolution"), convolution),
     "max_pool2d_with_indices": max_pool2d,
     "max_pool3d_with_indices": max_pool3d,
     "avg_pool1d": avg_pool1d,

@@ -14,7 +14,7 @@ from torch import nn
 from archlens.capture.inputs import Inputs, from_example, from_sizes, own_example
 from archlens.capture.load import DEFAULT_SIZE, Loaded, load, meta_build
 from archlens.capture.loaded import quiet
-from archlens.capture.trace import capture
+from archlens.capture.trace import NeedsValues, capture
 from archlens.capture.unwrap import unwrap
 from archlens.capture.weightless import copy_to_meta
 from archlens.errors import ArchlensError, DeviceError, InputSizeError, TraceError, UsageError
@@ -104,9 +104,23 @@ def _capture(
         except ArchlensError:
             raise
         except Exception as second:
+            if (graph := _in_training(model, inputs, name, second)) is not None:
+                return graph
             raise _failed(name, inputs, second) from second
-        note = f"run with real tensors on {where}: without values it fails ({_words(first)})"
+        why = str(first) if isinstance(first, NeedsValues) else f"without values it fails ({_words(first)})"
+        note = f"run with real tensors on {where}: {why}"
         return replace(graph, notes=(*graph.notes, note))
+
+
+def _in_training(model: nn.Module, inputs: Inputs, name: str, error: Exception) -> Graph | None:
+    """The graph of a model that only runs in training mode, or None where that does not help either."""
+    try:
+        with quiet():
+            graph = capture(model, inputs.meta(), name, training=True)
+    except Exception:
+        return None
+    note = f"run in training mode: in evaluation mode it fails ({_words(error)})"
+    return replace(graph, notes=(*graph.notes, note))
 
 
 def _device(name: str) -> torch.device:

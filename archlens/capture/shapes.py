@@ -154,6 +154,8 @@ def upsample2d(args: tuple[Any, ...]) -> torch.Tensor | None:
 
 def mean(args: tuple[Any, ...]) -> torch.Tensor | None:
     """Mean over the last two dimensions of a map, kept: global average pooling."""
+    if len(args) < 4:  # the overload without dimensions
+        return None
     x, dims, keep, dtype = args[0], args[1], args[2], args[3]
     if x.ndim != 4 or dims is None or sorted(d % 4 for d in dims) != [2, 3] or not keep or dtype is not None:
         return None

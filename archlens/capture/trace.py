@@ -36,6 +36,13 @@ FACTORIES = {
 
 # Operators that have multiply-accumulates: they count also where they don't depend on the input.
 COUNTED = {"convolution", "addmm", "mm", "bmm", "baddbmm", "linear"}
+# Operators that answer with values: without any there is no answer.
+LOOKING = {"_local_scalar_dense": ".item()", "is_nonzero": "bool()", "equal": "equal", "nonzero": "nonzero"}
+
+
+class NeedsValues(RuntimeError):
+    """The model looks at values, and a capture without arithmetic has none."""
+
 
 # Modules that insist on a state on the device of their input.
 RECURRENT = {"LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell"}
@@ -86,6 +93,8 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 return out
         elif self.real:
             out = func(*args, **kwargs)
+        elif name in LOOKING:
+            raise NeedsValues(f"it looks at values ({LOOKING[name]})")
         elif writes:
             out = args[0]
         else:
@@ -267,19 +276,22 @@ def _fill(schema: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[
 # ------------------------------------------------------------------ the whole run
 
 
-def capture(model: torch.nn.Module, inputs: Inputs, name: str, *, real: bool = False) -> Graph:
+def capture(
+    model: torch.nn.Module, inputs: Inputs, name: str, *, real: bool = False, training: bool = False
+) -> Graph:
     """Run `model` once and return what it did.
 
     Args:
-        model: In evaluation mode afterwards.
+        model: In evaluation mode afterwards, or in training mode.
         inputs: Batch first; meta tensors, or real ones with `real`.
         name: The graph's name.
         real: Run with values, for models that cannot run without.
+        training: Run in training mode, for models that cannot run in evaluation mode.
 
     Returns:
         The graph. The model's own errors pass through.
     """
-    model.eval()
+    model.train(training)
     rows = Rows(model)
     tracer = Tracer(rows, real)
     ids = [tracer.add_input(t, inputs.axes(t), key) for key, t in inputs.tensors()]
