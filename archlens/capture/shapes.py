@@ -8,6 +8,7 @@ against it, strides included.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -117,16 +118,30 @@ def unary(args: tuple[Any, ...]) -> torch.Tensor | None:
 
 
 def binary(args: tuple[Any, ...]) -> torch.Tensor | None:
-    """Arithmetic between equal shapes, or with a number; broadcasting goes to the kernel."""
+    """Arithmetic between tensors whose dimensions are in one order in memory, or with a number."""
     x, y = args[0], args[1]
     if not isinstance(x, torch.Tensor) or not x.is_floating_point():
         return None
     if isinstance(y, torch.Tensor):
-        if y.shape != x.shape or y.dtype != x.dtype or y.stride() != x.stride():
+        if y.dtype != x.dtype:
             return None
+        if y.shape != x.shape or y.stride() != x.stride():
+            if not (_row_major(x) and _row_major(y)):
+                return None
+            try:
+                shape = torch.broadcast_shapes(x.shape, y.shape)
+            except RuntimeError:
+                return None  # the kernel's own words
+            return torch.empty(shape, device="meta", dtype=x.dtype)
     elif isinstance(y, complex):
         return None
     return _same(x)
+
+
+def _row_major(x: torch.Tensor) -> bool:
+    """Whether the dimensions come in their own order in memory, with or without gaps (a crop of a map)."""
+    strides = [s for s, n in zip(x.stride(), x.shape, strict=True) if n != 1]
+    return all(a >= b for a, b in pairwise(strides)) and 0 not in strides
 
 
 def cat(args: tuple[Any, ...]) -> torch.Tensor | None:
@@ -142,6 +157,14 @@ def cat(args: tuple[Any, ...]) -> torch.Tensor | None:
             return None
     shape[dim] = sum(p.shape[dim] for p in pieces)
     return torch.empty(shape, device="meta", dtype=first.dtype)
+
+
+def adaptive_pool2d(args: tuple[Any, ...]) -> torch.Tensor | None:
+    """Adaptive average pooling to a given size."""
+    x, size = args[0], args[1]
+    if x.ndim != 4 or min(x.shape) < 1 or min(size) < 1:
+        return None
+    return _new([*x.shape[:2], *size], x)
 
 
 def upsample2d(args: tuple[Any, ...]) -> torch.Tensor | None:
@@ -175,6 +198,7 @@ SHAPES: dict[str, ShapeRule] = {
     **dict.fromkeys(("native_batch_norm", "_native_batch_norm_legit_no_training"), batch_norm),
     "max_pool2d_with_indices": max_pool2d,
     "avg_pool2d": avg_pool2d,
+    "_adaptive_avg_pool2d": adaptive_pool2d,
     **dict.fromkeys(
         ("relu", "relu6", "hardtanh", "gelu", "silu", "sigmoid", "hardswish", "hardsigmoid"), unary
     ),
