@@ -1,8 +1,8 @@
 """Visible boxes of every unit of every layer, packed for the page.
 
 A layer's box is, per axis of the input, an array `lo` and an array `hi` over the layer's positions, of size 1
-along those that it does not depend on. Many layers share one (a convolution, its batch norm, its ReLU): arrays
-are pooled, written as differences, and what is left compresses to a few kilobytes.
+along those that it does not depend on. Many layers share one (a convolution, its batch norm, its ReLU):
+arrays are pooled, written as differences, and what is left compresses to a few kilobytes.
 """
 
 from __future__ import annotations

@@ -1,0 +1,138 @@
+"""The numbers of the page side by side: a figure a row, a network a column, each set against the first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from archlens.analyses.summaries import Summary
+from archlens.explain.figures import Figures
+from archlens.render.words import axes, by, memory, number, percent, phases, si
+
+Value = int | float | None
+Subject = tuple[Figures, Summary | None]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure: its label, what it means, and a (text, difference) pair a network."""
+
+    label: str
+    note: str
+    cells: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class _Figure:
+    label: str
+    note: str
+    words: Callable[[Figures], str]
+    value: Callable[[Figures], Value] | None = None
+
+
+_COST = (
+    _Figure("Parameters", "shared ones once", lambda f: si(f.params), lambda f: f.params),
+    _Figure("MACs", "of convolutions, linear layers, matrix products",
+            lambda f: si(f.macs), lambda f: f.macs),
+    _Figure("Elementwise work", "apart from the MACs", lambda f: si(f.elementwise), lambda f: f.elementwise),
+    _Figure("Peak activation memory", "with the input, without the weights",
+            lambda f: memory(f.peak_activation_bytes), lambda f: f.peak_activation_bytes),
+    _Figure("Layers", "rows of the table below", lambda f: str(f.layers), lambda f: f.layers),
+)  # fmt: skip
+_RESOLUTION = (
+    _Figure("Class-score cell", "the layer that scores the classes", lambda f: f.class_score),
+    _Figure("Score map", "", lambda f: by(f.score_map)),
+    _Figure("Deepest stride", "", lambda f: axes(f.deepest_stride),
+            lambda f: max(f.deepest_stride, default=None)),
+    _Figure("Output stride", "at the class-score cell", lambda f: axes(f.output_stride),
+            lambda f: max(f.output_stride, default=None)),
+)  # fmt: skip
+_REACH = (
+    _Figure("Theoretical field, px", "without borders", lambda f: _field(f), lambda f: _side(f)),
+    _Figure("Finite local path, px", "beside a global field",
+            lambda f: axes(f.local_field) if f.local_field else "–"),
+    _Figure("Visible at the centre, px", "at this input size",
+            lambda f: by(f.visible_field) if f.visible_field else "–"),
+    _Figure("Reach", "share of the image in that box", lambda f: _share(f.reach), lambda f: f.reach),
+    _Figure("Global from", "first layer that reads the whole input at any size",
+            lambda f: f.global_from or "never"),
+    _Figure("Whole image from", "first layer that reaches every pixel at this size",
+            lambda f: f.whole_from or "never"),
+    _Figure("MACs until then", "", lambda f: _share(f.whole_at)),
+)  # fmt: skip
+
+
+def number_rows(subjects: Sequence[Subject]) -> list[tuple[str, list[Row]]]:
+    """Groups of rows with their headings. Rows that no network has anything to say in are left out."""
+    every = [figures for figures, _ in subjects]
+    groups = [
+        ("Cost", [_row(spec, every) for spec in _COST]),
+        ("Resolution", [_row(spec, every) for spec in _RESOLUTION]),
+        ("Reach: what the centre class-score cell can see", [_row(spec, every) for spec in _REACH]),
+        ("Use: expected effective field of that cell, random weights", _use([use for _, use in subjects])),
+    ]
+    kept = [(title, [r for r in rows if any(text != "–" for text, _ in r.cells)]) for title, rows in groups]
+    return [(title, rows) for title, rows in kept if rows]
+
+
+def _row(spec: _Figure, every: Sequence[Figures]) -> Row:
+    values = [spec.value(f) if spec.value is not None else None for f in every]
+    return Row(
+        spec.label,
+        spec.note,
+        tuple(
+            (spec.words(f), difference(values[0], v, i))
+            for i, (f, v) in enumerate(zip(every, values, strict=True))
+        ),
+    )
+
+
+def _use(every: Sequence[Summary | None]) -> list[Row]:
+    rows = []
+    for share in (0.5, 0.95):
+        sides = [None if s is None else s.sides[share] for s in every]
+        rows.append(
+            _plain(f"Square with {share:.0%} of it, px".replace("%", " %"), "centred on the cell", sides, _px)
+        )
+    far = [None if s is None else s.far for s in every]
+    rows.append(_plain("Far share", "outside the square of half the image's side", far, _share))
+    return rows
+
+
+def _plain(label: str, note: str, values: Sequence[Value], words: Callable[[Value], str]) -> Row:
+    return Row(label, note, tuple((words(v), difference(values[0], v, i)) for i, v in enumerate(values)))
+
+
+def difference(first: Value, value: Value, index: int) -> str:
+    """How a value stands to the first network's: `+12 %`, `× 3.4`, `÷ 5`, `same`; nothing for the first."""
+    if index == 0 or first is None or value is None:
+        return ""
+    if value == first:
+        return "same"
+    if not first or not value:
+        return ""
+    ratio = value / first
+    if 0.5 < ratio < 2:
+        return f"{100 * (ratio - 1):+.1f} %".replace("-", "−")
+    return f"× {_short(ratio)}" if ratio > 1 else f"÷ {_short(1 / ratio)}"
+
+
+def _short(ratio: float) -> str:
+    return f"{ratio:.1f}" if ratio < 99.95 else f"{ratio:.0f}"
+
+
+def _px(value: Value) -> str:
+    return "–" if value is None else number(round(value))
+
+
+def _share(value: Value) -> str:
+    return "–" if value is None else percent(value)
+
+
+def _field(f: Figures) -> str:
+    return phases(f.fields) if f.field_kind == "local" else f.field_kind
+
+
+def _side(f: Figures) -> Value:
+    sides = [s for s in f.field or () if s is not None]
+    return max(sides) if sides else None
