@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 Count = Callable[[int, int], None]
 
 
-def live_module(spec: Spec, weights: str | None) -> tuple[torch.nn.Module, str, tuple[str, ...]]:
+def live_module(
+    spec: Spec, weights: str | None
+) -> tuple[torch.nn.Module, str, tuple[int, ...], tuple[str, ...]]:
     """The module that a spec names, with values.
 
     Returns:
-        The module, its name, and notes on what was loaded.
+        The module, its name, its own input size (C, *spatial), and notes on what was loaded.
 
     Raises:
         UsageError: The spec is a saved report, which has no weights to run.
@@ -40,7 +42,7 @@ def live_module(spec: Spec, weights: str | None) -> tuple[torch.nn.Module, str, 
     notes: tuple[str, ...] = ()
     if weights is not None:
         notes = (f"{weights}: {load_checkpoint(model, weights)}",)
-    return model, loaded.name, notes
+    return model, loaded.name, loaded.input_size, notes
 
 
 def measured(
@@ -57,7 +59,7 @@ def measured(
         raise UsageError(f"{spec.text} is a saved report, without weights to run", "Give the model itself.")
     device = resolve(live.device)
     progress("building the network with values")
-    model, name, loaded = live_module(spec, live.weights)
+    model, name, _, loaded = live_module(spec, live.weights)
     network = Network(model, base.input_shape[1:], device, name=name)
     how = images.preprocessing(name, live.mean, live.std, live.bgr)
     progress(f"measuring the {base.method} field")
@@ -172,7 +174,7 @@ def occlusion_table(
     """Theoretical and empirical size of several layers over the same occluded images (as Zhou et al.)."""
     device = resolve(live.device)
     progress("building the network with values")
-    model, name, notes = live_module(spec, live.weights)
+    model, name, _, notes = live_module(spec, live.weights)
     network = Network(model, input_shape[1:], device, name=name)
     how = images.preprocessing(name, live.mean, live.std, live.bgr)
     progress("measuring the occlusion fields")
