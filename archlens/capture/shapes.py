@@ -8,7 +8,7 @@ against it, strides included.
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Any
 
 import torch
@@ -82,19 +82,19 @@ def batch_norm(args: tuple[Any, ...]) -> tuple[torch.Tensor, ...]:
     return _same(x), none, none
 
 
-def _pool(args: tuple[Any, ...], dilated: bool) -> torch.Tensor | None:
+def _pool(args: tuple[Any, ...], dilated: bool, n: int = 2) -> torch.Tensor | None:
     x = args[0]
-    if x.ndim != 4:
+    if x.ndim != n + 2 or not x.is_floating_point():
         return None
-    kernel = pair(args[1], 2)
-    stride = pair(args[2], 2, kernel)
-    padding = pair(args[3], 2, (0,))
-    dilation = pair(args[4], 2, (1,)) if dilated else (1, 1)
+    kernel = pair(args[1], n)
+    stride = pair(args[2], n, kernel)
+    padding = pair(args[3], n, (0,))
+    dilation = pair(args[4], n, (1,)) if dilated else (1,) * n
     ceil_mode = bool(args[5] if dilated else args[4])
     if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
         return None
     spatial = [
-        _window(x.shape[2 + a], kernel[a], stride[a], padding[a], dilation[a], ceil_mode) for a in range(2)
+        _window(x.shape[2 + a], kernel[a], stride[a], padding[a], dilation[a], ceil_mode) for a in range(n)
     ]
     if min(spatial) < 1:
         return None
@@ -110,6 +110,21 @@ def max_pool2d(args: tuple[Any, ...]) -> tuple[torch.Tensor, ...] | None:
 def avg_pool2d(args: tuple[Any, ...]) -> torch.Tensor | None:
     """Average pooling."""
     return _pool(args, dilated=False)
+
+
+def avg_pool3d(args: tuple[Any, ...]) -> torch.Tensor | None:
+    """Average pooling of volumes; local response normalisation pools channels this way."""
+    return _pool(args, dilated=False, n=3) if args[0].is_contiguous() else None
+
+
+def reflection_pad2d(args: tuple[Any, ...]) -> torch.Tensor | None:
+    """Reflected or replicated margins; negative ones crop, and go to the kernel."""
+    x, (left, right, top, bottom) = args[0], args[1]
+    if x.ndim != 4 or not x.is_contiguous() or min(left, right, top, bottom) < 0:
+        return None
+    if max(left, right) >= x.shape[3] or max(top, bottom) >= x.shape[2]:
+        return None
+    return _new([*x.shape[:2], x.shape[2] + top + bottom, x.shape[3] + left + right], x)
 
 
 def unary(args: tuple[Any, ...]) -> torch.Tensor | None:
@@ -128,14 +143,21 @@ def binary(args: tuple[Any, ...]) -> torch.Tensor | None:
         if y.shape != x.shape or y.stride() != x.stride():
             if not (_row_major(x) and _row_major(y)):
                 return None
-            try:
-                shape = torch.broadcast_shapes(x.shape, y.shape)
-            except RuntimeError:
-                return None  # the kernel's own words
-            return torch.empty(shape, device="meta", dtype=x.dtype)
+            shape = _broadcast(x.shape, y.shape)
+            return None if shape is None else torch.empty(shape, device="meta", dtype=x.dtype)
     elif isinstance(y, complex):
         return None
     return _same(x)
+
+
+def _broadcast(a: torch.Size, b: torch.Size) -> list[int] | None:
+    """As `torch.broadcast_shapes`, which imports sympy; None where they don't fit, for the kernel to say."""
+    shape = []
+    for m, n in zip_longest(reversed(a), reversed(b), fillvalue=1):
+        if m != n and 1 not in (m, n):
+            return None
+        shape.append(n if m == 1 else m)
+    return shape[::-1]
 
 
 def _row_major(x: torch.Tensor) -> bool:
@@ -198,11 +220,13 @@ SHAPES: dict[str, ShapeRule] = {
     **dict.fromkeys(("native_batch_norm", "_native_batch_norm_legit_no_training"), batch_norm),
     "max_pool2d_with_indices": max_pool2d,
     "avg_pool2d": avg_pool2d,
+    "avg_pool3d": avg_pool3d,
+    "reflection_pad2d": reflection_pad2d,
     "_adaptive_avg_pool2d": adaptive_pool2d,
     **dict.fromkeys(
         ("relu", "relu6", "hardtanh", "gelu", "silu", "sigmoid", "hardswish", "hardsigmoid"), unary
     ),
-    **dict.fromkeys(("add", "sub", "mul"), binary),
+    **dict.fromkeys(("add", "sub", "mul", "div", "pow", "maximum", "minimum"), binary),
     "cat": cat,
     **dict.fromkeys(("upsample_bilinear2d", "upsample_nearest2d"), upsample2d),
     "mean": mean,
