@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from archlens.analyses.boxes import boxes
 from archlens.analyses.class_score import class_score
 from archlens.analyses.coverage import coverage
+from archlens.analyses.degeneration import degeneration
 from archlens.analyses.edit import bins_to_one, cut, dilated, set_rate
 from archlens.analyses.expected_erf import middle
 from archlens.analyses.extend import add_image_pooling
@@ -25,7 +26,7 @@ class Counterfactual:
     """An edited network.
 
     Attributes:
-        kind: cut | cut_all | undilate | one_bin | image_pooling | double_rate | halve_rates.
+        kind: cut | cut_all | undilate | one_bin | image_pooling | double_rate | fit_rates.
         target: The branch, module or layer that was edited; of cut_all, the branch that is left.
         field_kind, field: Of its cell: the theoretical field, or the finite local path beside it.
         seen: Mean share of the image's area that a cell sees.
@@ -33,6 +34,7 @@ class Counterfactual:
         far: Share of the pixel energy that is far.
         head_coherent: Far share of the coherent response, from the map that the head reads.
         params, macs: Of the edited network.
+        rate: The new rate, where one was set.
     """
 
     kind: str
@@ -45,6 +47,7 @@ class Counterfactual:
     head_coherent: float | None
     params: int
     macs: int
+    rate: int | None = None
 
 
 def counterfactuals(s: Subject, extend: bool = False) -> tuple[Counterfactual, ...]:
@@ -65,7 +68,7 @@ def counterfactuals(s: Subject, extend: bool = False) -> tuple[Counterfactual, .
         target = module.name if module is not None else s.name(rates[-1])
         out.append(analysed(s, "undilate", target, set_rate(s.graph, rates)))
     if extend:
-        out += [analysed(s, kind, target, make()) for kind, target, make in _extensions(s, rates)]
+        out += _extensions(s, rates)
     return tuple(out)
 
 
@@ -127,18 +130,28 @@ def _figures(
     )
 
 
-def _extensions(s: Subject, rates: list[int]) -> list[tuple[str, str, Callable[[], Graph]]]:
-    out: list[tuple[str, str, Callable[[], Graph]]] = []
+def _extensions(s: Subject, rates: Collection[int]) -> list[Counterfactual]:
+    """An image-level branch where there is none; twice the last rate; rates that fit the map."""
+    out = []
     whole = any(f is not None and f[0].kind == "global" for n, f in enumerate(s.fields) if n in s.needed)
     at = s.head_input
     if not whole and at is not None and len(s.graph.nodes[at].shape) - len(s.graph.nodes[at].positions) == 2:
-        out.append(("image_pooling", s.name(at), lambda: add_image_pooling(s.graph, at)))
+        out.append(analysed(s, "image_pooling", s.name(at), add_image_pooling(s.graph, at)))
     if s.last is not None and s.module is None:
-        last = s.last.node
-        out.append(("double_rate", s.name(last), lambda: set_rate(s.graph, {last}, lambda r: 2 * r)))
-    if s.module is not None and rates:
-        out.append(("halve_rates", s.module.name, lambda: set_rate(s.graph, rates, lambda r: max(r // 2, 1))))
+        graph = set_rate(s.graph, {s.last.node}, lambda r: 2 * r)
+        out.append(analysed(s, "double_rate", s.name(s.last.node), graph))
+    worn = [n for n in rates if (d := degeneration(s.graph, n)) and d.centre < d.taps]
+    if worn and s.module is not None:
+        fit = fitting_rate(s.graph, worn)
+        names = ", ".join(s.name(n) for n in worn)
+        out.append(replace(analysed(s, "fit_rates", names, set_rate(s.graph, worn, fit)), rate=fit))
     return out
+
+
+def fitting_rate(graph: Graph, nodes: Collection[int]) -> int:
+    """The largest rate at which a 3x3 keeps all taps at the centre of these nodes' maps."""
+    sides = [side for n in nodes if (d := degeneration(graph, n)) is not None for side in d.map]
+    return max(1, (min(sides) - 1) // 2)
 
 
 def _head(s: Subject) -> set[int]:

@@ -13,8 +13,10 @@ from typing import Any
 from archlens.analyses.coverage import Coverage, coverage
 from archlens.analyses.degeneration import degeneration
 from archlens.analyses.edit import dilated
+from archlens.analyses.expected_erf import middle
 from archlens.analyses.fov import FieldOfView, field_of_view
 from archlens.analyses.growth import first_covering
+from archlens.analyses.summaries import centre_of, centred_sides
 from archlens.analyses.tiling import Tiling, tiling
 from archlens.analyses.unproductive import unproductive
 from archlens.explain.counterfactual import Counterfactual, counterfactuals
@@ -116,11 +118,17 @@ class Cost:
 
 @dataclass(frozen=True)
 class Stream:
-    """A way into a decoder's sum: the deep map, or a finer one."""
+    """A way into a decoder's sum: the deep map, or a finer one.
+
+    Attributes:
+        share: Of the cell's pixel energy.
+        far, side95: Of the stream's own energy: the far share, and the square that holds 95 %.
+    """
 
     layer: str
     share: float
     far: float
+    side95: float | None
     deep: bool
 
 
@@ -156,7 +164,6 @@ class Evidence:
         name: The network's own name.
         family: The lineage's member that it is (`fcn`, `pspnet`, ...), or None.
         use: The cell's use of the image.
-        deep: The same of the deepest stream alone, where a decoder adds finer maps; else None.
         head: The cell's use of the map that the head reads, and
         head_input: that map's layer.
         streams: What a decoder adds up, the deepest first.
@@ -170,7 +177,6 @@ class Evidence:
     head: Use | None
     head_input: str | None
     streams: tuple[Stream, ...]
-    deep_far: float | None
     growth: GrowthEvidence
     paths: Paths | None
     counterfactuals: tuple[Counterfactual, ...]
@@ -182,14 +188,13 @@ class Evidence:
     sizes: tuple[AtSize, ...]
 
     @property
-    def far(self) -> float | None:
-        """The share of far energy to compare networks by: of the deep stream, where a decoder adds finer
-        maps (how much these weigh is the training's choice), else of the cell."""
-        return self.deep_far if self.deep_far is not None else self.use.far
+    def deep(self) -> Stream | None:
+        """The deepest stream, where a decoder adds finer maps."""
+        return next((s for s in self.streams if s.deep), None)
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists and numbers."""
-        return {"far": self.far, **asdict(self)}
+        return asdict(self)
 
 
 def gather(
@@ -215,7 +220,6 @@ def gather(
     head_input = subject.head_input
     head = None if head_input is None else subject.lens.use(subject.cell, origin=head_input)
     streams = _streams(subject)
-    deep = next((s for s in streams if s.deep), None)
     return Evidence(
         label=label,
         name=report.name,
@@ -225,7 +229,6 @@ def gather(
         head=head,
         head_input=None if head_input is None else subject.name(head_input),
         streams=streams,
-        deep_far=None if deep is None else deep.far,
         growth=_growth(subject),
         paths=paths(subject),
         counterfactuals=counterfactuals(subject, extend) if counterfactual else (),
@@ -338,10 +341,26 @@ def _streams(s: Subject) -> tuple[Stream, ...]:
     edges = s.streams
     if not edges:
         return ()
-    shares = s.lens.shares(edges, s.cell)
+    centre = centre_of(s.graph, s.cell, middle(s.graph.nodes[s.cell]), s.graph.inputs[0])
     return tuple(
-        Stream(s.name(share.source), share.share, share.far_of_own, k == 0) for k, share in enumerate(shares)
+        Stream(
+            s.name(_named(s, share.source)),
+            share.share,
+            share.far_of_own,
+            None if share.field is None else centred_sides(share.field, centre, (0.95,))[0],
+            k == 0,
+        )
+        for k, share in enumerate(s.lens.shares(edges, s.cell))
     )
+
+
+def _named(s: Subject, node: int) -> int:
+    """The layer to call a stream by: the one with weights, not the crop or the resize behind it."""
+    while "weight" not in s.graph.nodes[node].attrs or s.graph.nodes[node].op.startswith("conv_transpose"):
+        if len(s.graph.nodes[node].edges) != 1:
+            break
+        node = s.graph.nodes[node].edges[0].source
+    return node
 
 
 def _productive(s: Subject) -> Productive:

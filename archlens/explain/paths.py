@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -11,7 +10,8 @@ from archlens.analyses.boxes import Box
 from archlens.analyses.context import Branch
 from archlens.analyses.coverage import coverage
 from archlens.analyses.degeneration import Degeneration, degeneration
-from archlens.analyses.expected_erf import BranchShare
+from archlens.analyses.energy import walk_back
+from archlens.analyses.expected_erf import BranchShare, delta, middle, without_rule
 from archlens.explain.subject import Subject
 
 
@@ -24,7 +24,8 @@ class BranchEvidence:
         kind: local | varies (a fixed grid's bins) | global, seen from the fork.
         cells: Cells of the fork's map that it may read, along the first axis.
         field: Pixels of the image along the first axis; None where it is not finite.
-        density: Share of the box of cells that is read at all, holes aside.
+        read: Cells of the fork's map that it reads from the centre, holes and padding aside.
+        density: The same over all cells of its window.
         rate: Dilation of its widest window, or None.
         taps, mean_taps, centre_taps, corner_taps: Of that window: all, valid on average over the map, at the
             centre, at the corner; None without a window.
@@ -43,6 +44,7 @@ class BranchEvidence:
     kind: str
     cells: int
     field: int | None
+    read: int | None
     density: float | None
     rate: int | None
     taps: int | None
@@ -109,12 +111,14 @@ def _branch(
     window = widest_window(s, b)
     seen = coverage(s.graph, b.end, s.boxes[b.end])
     params, macs = s.costs(set(b.nodes))
+    read = cells_read(s, b)
     return BranchEvidence(
         name=b.name,
         kind=b.kind,
         cells=b.extent,
         field=b.field[0].path.size if b.field[0].kind == "local" and b.field[0].path else None,
-        density=None if head is None or head.field is None else density(head.field),
+        read=read,
+        density=None if read is None or not b.extent else read / b.extent ** len(b.cells),
         rate=None if window is None else window.rate,
         taps=None if window is None else window.taps,
         mean_taps=None if window is None else window.mean_taps,
@@ -141,14 +145,16 @@ def widest_window(s: Subject, b: Branch) -> Degeneration | None:
     return max(found, key=lambda d: d.rate, default=None)
 
 
-def density(energy: Any) -> float:
-    """Share of a map's bounding box that is not zero."""
-    some = np.asarray(energy) > 0
-    area = 1
-    for axis in range(some.ndim):
-        line = np.flatnonzero(some.any(axis=tuple(a for a in range(some.ndim) if a != axis)))
-        area *= int(line[-1] - line[0] + 1)
-    return float(some.sum()) / area
+def cells_read(s: Subject, b: Branch) -> int | None:
+    """Cells of the fork's map that the branch reads from the centre of its own."""
+    if not b.nodes:
+        return 1
+    assert s.module is not None
+    end, fork = s.graph.nodes[b.end], s.module.fork
+    if without_rule(s.lens.moments, b.end, fork):
+        return None
+    found = walk_back(s.lens.moments, {b.end: delta(end, middle(end))}, fork).get(fork)
+    return None if found is None else int(np.count_nonzero(found))
 
 
 def _windows(box: Box | None) -> int | None:

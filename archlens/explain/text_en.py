@@ -1,0 +1,285 @@
+"""The English catalogue: every sentence that a comparison or an explanation can say.
+
+Keys are a finding's id and variant; format specs are those of `text`. "Far" is outside the centred square of
+half the side; "random weights" marks what is expected before any training.
+"""
+
+# ruff: noqa: E501 - a sentence is broken where it reads well
+
+AND = " and "
+TO = " to "
+TIMES = "{} times"
+
+WORDS: dict[str, str] = {
+    "exact": "exact: follows from the geometry",
+    "assumed": "expected for random weights",
+    "published": "measured by the paper",
+    "top": "top",
+    "bottom": "bottom",
+    "left": "left",
+    "right": "right",
+}
+
+TEXT: dict[str, str] = {
+    # ---- reach and use
+    "reach_is_not_it": (
+        "Reach is not the difference. On its finite paths {low} spans {low_field:px} and {high} "
+        "{high_field:px} of the {image:px} image ({low_share:pct} and {high_share:pct}; {difference:px} apart). "
+        "But when the far part of the map that the head reads changes as one, {low} gets {low_coherent:pct} of "
+        "its response from there and {high} {high_coherent:pct} (random weights)."
+    ),
+    "far_use": (
+        "What is used, not what can be reached: pixel energy outside the middle square of half the {image:px} image, "
+        "the square that holds 95 % of it, and the theoretical size (random weights): {items:each:_far}."
+    ),
+    "far_use.deep": (
+        "What is used, not what can be reached: pixel energy outside the middle square of half the {image:px} image, "
+        "the square that holds 95 % of it, and the theoretical size (random weights; of {deep:layers} the deepest "
+        "stream alone, which favours it): {items:each:_far}."
+    ),
+    "_far": "{name} {far:pct} far, {side95:px} of {field:px}",
+    "theory_and_use": (
+        "{name} may see {field:px}, {share:pct} of the {image:px} image's side; half of the energy of its centre "
+        "cell lies in a square of {side50:px}, 95 % in {side95:px}, and {far:pct} is far (random weights)."
+    ),
+    "theory_and_use.global": (
+        "{name} may see all of any image, from {global_from} on; on its finite paths {field:px}, {share:pct} of "
+        "the {image:px} side. Half of the energy of its centre cell lies in a square of {side50:px}, 95 % in "
+        "{side95:px}, and {far:pct} is far (random weights)."
+    ),
+    "skips_dilute": (
+        "{name} adds finer scores to its deep ones, and with random weights {finer_share:pct} of the cell's "
+        "energy comes through {finer}, {deep_share:pct} through {deep}: 95 % of it lies within {side95:px}, where "
+        "the deep stream alone uses {deep_side95:px} ({deep_far:pct} far). Training decides how the streams are "
+        "weighted, so both figures bound the trained network rather than describe it."
+    ),
+    # ---- growth
+    "growth_stops": (
+        "{name}'s field stops growing at {layer}, at {field:px}, {share:pct} of the image's {image:px}. "
+        "Most of it, {added:px}, comes from {stage:span}, at {macs_per_pixel:si} MACs "
+        "a pixel."
+    ),
+    "growth_stops.resampled": (
+        "{name}'s field stops growing at {layer}, at {field:px}, {share:pct} of the image's {image:px}; "
+        "upsampling adds {resampling:px} by reading neighbouring cells, no new context. Most of the field, "
+        "{added:px}, comes from {stage:span}, at {macs_per_pixel:si} MACs a pixel."
+    ),
+    "growth_stops.global": (
+        "{name}'s finite paths stop growing at {layer}, at {field:px}, {share:pct} of the image's {image:px}; "
+        "{global_from} reads the whole map beside them. Most of the finite field, {added:px}, comes from {stage:span}, "
+        "at {macs_per_pixel:si} MACs a pixel."
+    ),
+    # ---- paths
+    "missing_path.global": (
+        "Missing in {lacking:layers}, present in {name}: {module} sends {count} independent branches out of {fork}, "
+        "which read {branches:each:_cells} of {map} cells a side, and {global:layers} reads all of them at once."
+    ),
+    "missing_path.rates": (
+        "Missing in {lacking:layers}, present in {name}: {module} sends {count} independent branches out of {fork}, "
+        "which read {branches:each:_cells} of {map} cells a side: several scales at once, but no path that reads "
+        "the whole map."
+    ),
+    "_cells": "{cells} ({name})",
+    "gap": (
+        "{low} against {high}: pixel energy from far away is {low_far:pct} against {high_far:pct}, and the far "
+        "share of the coherent response of the head {low_coherent:pct} against {high_coherent:pct}. With only "
+        "{left} left of {module}, {high} keeps {cut_far:pct} and {cut_coherent:pct}: what remains is the trunk's, "
+        "what went is the module's (random weights)."
+    ),
+    "gap.energy_less": (
+        "By pixel energy the textbook story fails: {low} has {low_far:pct} of it far away (its deepest stream), no "
+        "less than {high}'s {high_far:pct}. By coherent response it holds: the head of {low} gets "
+        "{low_coherent:pct} from the far part of its map, that of {high} {high_coherent:pct}, and with only {left} "
+        "left of {module} {cut_coherent:pct} ({cut_far:pct} of the energy). What {module} adds is the gathering of "
+        "distant evidence (random weights)."
+    ),
+    "lenses_differ": (
+        "The two lenses disagree in {name}: {branch} brings {share:pct} of the pixel energy on {fork} and "
+        "{coherent:pct} of the response to a change of its whole far part. It hands every cell the same small "
+        "gradient, so single pixels hardly count and a region does: {gathering:times} its energy. By energy "
+        "{far:pct} of the head's use is far, by coherent response {coherent_far:pct} (random weights)."
+    ),
+    "lenses_agree": (
+        "Taken from the image instead, the lenses agree ({items:each:_agree}): with random weights the trunk "
+        "decorrelates neighbouring gradients, so what is coherent in the image no longer is in the features. Whether "
+        "trained weights keep it coherent is for `archlens erf --method occlusion` to measure."
+    ),
+    "_agree": "{name} {far:pct} by energy, {coherent:pct} coherent",
+    "roles": (
+        "Branches of {name}'s {module} (random weights; {top} brings most of the far energy, {far:pct}): "
+        "{items:each:_role}."
+    ),
+    "_role": (
+        "{name} reads {read} of {cells} x {cells} cells and brings {share:pct} of the energy, {far:pct} of the far "
+        "energy, {coherent:pct} of the coherent far response"
+    ),
+    # ---- counterfactuals
+    "module_cut": (
+        "Cut all branches of {name} but {left}: far energy goes from {far:pct} to {cut_far:pct}, the 95 % square "
+        "from {side95:px} to {cut_side95:px}, the head's coherent far share from {coherent:pct} to "
+        "{cut_coherent:pct}; {macs:si} MACs ({macs_share:pct}) and {params:si} parameters are saved. The branch "
+        "missed most is {worst}: without it {worst_far:pct} is far (random weights)."
+    ),
+    "one_bin.more": (
+        "With all of {name}'s bins replaced by 1, so that every level pools the whole map, more energy is far, {one_far:pct} for {far:pct}, and more of the "
+        "coherent response ({one_coherent:pct} for {coherent:pct}): the finer bins do not add far context "
+        "(random weights)."
+    ),
+    "one_bin.less": (
+        "With all of {name}'s bins replaced by 1, so that every level pools the whole map, less energy is far, {one_far:pct} for {far:pct}; of the coherent "
+        "response {one_coherent:pct} for {coherent:pct} (random weights)."
+    ),
+    "one_bin.published_more": (
+        "With all of {name}'s bins replaced by 1, so that every level pools the whole map, more energy is far, {one_far:pct} for {far:pct}, and more of the "
+        "coherent response ({one_coherent:pct} for {coherent:pct}): what the finer bins add is not far context "
+        "(random weights). Yet the paper measured a gain from them, 40.07 to 41.07 % mIoU (PSPNet, Table 1, "
+        "ADE20K val): they tell *where* in the image something lies, which neither lens weighs."
+    ),
+    "one_bin.published_less": (
+        "With all of {name}'s bins replaced by 1, so that every level pools the whole map, less energy is far, {one_far:pct} for {far:pct} (coherent "
+        "{one_coherent:pct} for {coherent:pct}; random weights). The paper measured the same direction: 41.07 % "
+        "mIoU with bins 1, 2, 3, 6, 40.07 % with bin 1 (PSPNet, Table 1, ADE20K val)."
+    ),
+    "undilated": (
+        "With the rates of {name}'s {target} set to 1, its finite field goes from {field:px} to {flat_field:px}, "
+        "far energy from {far:pct} to {flat_far:pct} and the 95 % square from {side95:px} to {flat_side95:px} "
+        "(random weights)."
+    ),
+    # ---- degeneration, position, size
+    "degenerate": (
+        "{name}'s {branch} (rate {rate}) keeps {mean_taps:num} of its {taps} taps on average on a map of "
+        "{map} x {map}: the others read padding."
+    ),
+    "degenerate.point": (
+        "{name}'s {branch} is a 1x1 where it should see most: at rate {rate} on a map of {map} x {map} the centre "
+        "cell keeps {centre_taps} of {taps} taps ({mean_taps:num} on average, {corner_taps} at the corner), all "
+        "others read padding, for {macs:si} MACs and {params:si} parameters."
+    ),
+    "by_position": (
+        "Borders cost: share of the image's area that a cell may see at corner, edge and centre: "
+        "{items:each:_position}."
+    ),
+    "by_position.whole": (
+        "Borders cost: share of the image's area that a cell may see at corner, edge and centre: "
+        "{items:each:_position}. Every cell of {whole:layers} may see all of it."
+    ),
+    "_position": "{name} {corner:pct}, {edge:pct}, {centre:pct} (mean {mean:pct})",
+    "by_window.grid": (
+        "{name}'s bins are a fixed grid: its {rows} rows of cells share {items:each:_grid}. A cell at a bin's edge "
+        "sees as far as its bin does, not around itself; borders cost it nothing."
+    ),
+    "_grid": "{windows} windows ({name}, up to {cells} cells)",
+    "by_window.sliding": (
+        "{name}'s dilated windows slide with the cell and lose taps at the border: {items:each:_sliding}."
+    ),
+    "_sliding": "{name} keeps {mean:num} of {taps} ({centre} at the centre, {corner} at the corner)",
+    "by_size.never": (
+        "The map that {name}'s head reads has a field of {trunk:px}: {share:pct} of the side at {short:px}, "
+        "{largest_share:pct} at {largest:px}. It spans none of these images."
+    ),
+    "by_size.part": (
+        "The map that {name}'s head reads has a field of {trunk:px}: it spans images up to that, and only "
+        "{share:pct} of the side at {short:px}, {largest_share:pct} at {largest:px}."
+    ),
+    "by_size.rates": (
+        "Rates of {name} that keep less than half of their taps: {items:each:_worn}. At the other sizes of "
+        "{sides:layers} px none does."
+    ),
+    "_worn": "at {side:px} {branch}, {mean:num} of {taps} ({centre} at the centre)",
+    "resolution": "Resolution: {items:each:_resolution}.",
+    "_resolution": "{name} goes down to stride {deepest:num} and scores at stride {cell:num} ({map} x {map})",
+    # ---- cost
+    "cost": (
+        "{name}'s {module} costs {macs:si} MACs ({macs_share:pct} of all) and {params:si} parameters; there is no "
+        "convolution that fuses its branches."
+    ),
+    "cost.fusion": (
+        "{name}'s {module} costs {macs:si} MACs ({macs_share:pct} of all) and {params:si} parameters; {fusion}, "
+        "which fuses its branches, another {fusion_macs:si} ({fusion_share:pct}) and {fusion_params:si}. Say "
+        "which is meant by the cost of context."
+    ),
+    "totals": "Cost, and the far share of the head's coherent response: {items:each:_total}.",
+    "_total": "{name} {macs:si} MACs, {params:si} parameters, {coherent:pct}",
+    # ---- one network
+    "unproductive": (
+        "At {image:px} {count} layers of {name} can add no context by Richter et al. (2021): the field of their "
+        "input, {before:px} at {first}, already spans the image. They hold {macs:si} MACs ({macs_share:pct}). "
+        "Their rule is about classifiers: here {everywhere} of them see all of the image from every position, "
+        "{shortest} by their shortest path too, and what is used is less than what is spanned."
+    ),
+    "unproductive.global": (
+        "At {image:px} {count} layers of {name} can add no context by Richter et al. (2021): {first} already reads "
+        "a map that sees the whole image. They hold {macs:si} MACs ({macs_share:pct}). Their rule is about "
+        "classifiers: {everywhere} see all of the image from every position, {shortest} by their shortest path "
+        "too, and what is used is less than what is spanned."
+    ),
+    "overlap": (
+        "Tiles of {name} equal the whole image's result with a margin of {items:each:_margin}, if they start on "
+        "multiples of {multiple:px}."
+    ),
+    "overlap.never": (
+        "No overlap makes tiles of {name} equal to the whole image: {source} reads all of its input. On the "
+        "finite paths the margin is {items:each:_margin}; tiles start on multiples of {multiple:px}."
+    ),
+    "_margin": "{pixels:px} {side:word}",
+    "field_of_view": (
+        "In DeepLab's own convention {name}'s field of view is {published:px}: the theoretical {plain:px} with "
+        "VGG-16's plain pools, less twice the {padding:px} of padding that VGG-16 has accumulated at pool5. As "
+        "released, with padded 3x3 pools, the theoretical field is {released:px}."
+    ),
+    "advice.image_pooling": (
+        "To extend {name}: an image-level branch (mean, 1x1, added) at {target} makes the field global. The "
+        "head's coherent far share goes from {coherent:pct} to {new_coherent:pct}, far energy from {far:pct} to "
+        "{new_far:pct}, for {macs:si} MACs ({macs_share:pct}) and {params:si} parameters (random weights)."
+    ),
+    "advice.double_rate": (
+        "To extend {name}: twice the rate at {target} takes the field from {field:px} to {new_field:px}, the 95 % "
+        "square from {side95:px} to {new_side95:px} and far energy from {far:pct} to {new_far:pct}, at no cost in "
+        "MACs or parameters (random weights)."
+    ),
+    "advice.fit_rates": (
+        "To use all of {name}'s branches at this input size: at rate {rate} {target:layers} keeps all its taps at "
+        "the centre. Far energy goes from {far:pct} to {new_far:pct}, the 95 % square from {side95:px} to "
+        "{new_side95:px}, at no cost in MACs or parameters (random weights; the trained weights of a branch belong "
+        "to its rate)."
+    ),
+    # ---- literature
+    "published.skips": "Published: FCN's skips of pool4 and pool3 {_ablation}",
+    "published.field_of_view": "Published: fc6 as 3x3 at rate 12 instead of 4x4 at rate 4 {_ablation}",
+    "published.serial_context": "Published: the serial context module (Large) {_ablation}",
+    "published.aspp": "Published: ASPP instead of one rate (LargeFOV) {_ablation}",
+    "published.global_pooling": "Published: global average pooling alone (bin 1) {_ablation}",
+    "published.pyramid": "Published: bins 1, 2, 3, 6 instead of bin 1 {_ablation}",
+    "published.multi_grid": "Published: multi-grid (1, 2, 4) {_ablation}",
+    "published.image_pooling": "Published: image pooling in ASPP {_ablation}",
+    "published.fourth_rate": "Published: a fourth rate, 24, at output stride 16 {_ablation}",
+    "published.small_crop": "Published: training on crops of 321 px instead of 513 {_ablation}",
+    "published.output_stride": "Published: output stride 8 instead of 16 at evaluation {_ablation}",
+    "published.decoder": "Published: the decoder {_ablation}",
+    "published.image_pooling_removed": (
+        "Published: *removing* the image-level branch {_ablation} Global context is not always wanted."
+    ),
+    "_ablation": "takes mIoU from {before:.2f} to {after:.2f} %, {gain:+.2f} points ({setting}; {source}).",
+    "step.deeplabv1": (
+        "{before} to {after}: stride {deepest:num} becomes {new_deepest:num}, one dilated fc6 replaces the "
+        "7x7. {_step}"
+    ),
+    "step.deeplabv2": "{before} to {after}: four rates in parallel instead of one, a deeper trunk. {_step}",
+    "step.deeplabv3": (
+        "{before} to {after}: image pooling and a 1x1 join ASPP, multi-grid rates in the trunk. {_step}"
+    ),
+    "step.deeplabv3plus": "{before} to {after}: a decoder brings finer maps back, another trunk. {_step}",
+    "_step": (
+        "Finite field {field:px} to {new_field:px}; 95 % square {side95:px} to {new_side95:px}; far energy "
+        "{far:pct} to {new_far:pct}; score stride {stride:num} to {new_stride:num}; {macs:si} to {new_macs:si} "
+        "MACs, {params:si} to {new_params:si} parameters (use: random weights). Published for this step, by "
+        "itself: {measured:each:_measured}"
+    ),
+    "_measured": "{before:.2f} to {after:.2f} % mIoU ({setting}; {source}).",
+    # ---- headings
+    "_findings": "Findings",
+    "_assumptions": "Assumed: {items}",
+    "_more": "{count} more findings and all evidence: --full, or --json.",
+    "_confidence": "[{confidence:word}]",
+    "_layers": "see {layers:layers}",
+}
