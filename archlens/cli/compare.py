@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from archlens.explain.comparison import Comparison
 
-FORMATS = (".txt", ".json", ".csv", ".md")
+FORMATS = (".txt", ".json", ".csv", ".md", ".html")
 
 
 def compare(
@@ -30,7 +30,7 @@ def compare(
     Without --input-size: at the first of their own sizes that all of them take.
     """
     from archlens.cli.output import check_output, emit
-    from archlens.cli.work import report_of
+    from archlens.cli.work import command_line, report_of
 
     if len(models) < 2:
         raise UsageError("compare needs two networks or more", "As in: archlens compare fcn pspnet")
@@ -49,6 +49,8 @@ def compare(
     from archlens.render.table import plain
 
     result = side_by_side.compare(reports)
+    asked = {"--input-size": input_size, "--at": at, "--set": settings}
+    command = command_line("compare", models, asked, output)
     emit(
         {
             ".txt": lambda: plain(comparison_table(result)),
@@ -58,6 +60,7 @@ def compare(
                 for name, summary in zip(result.names, result.summaries, strict=True)
             ),
             ".md": lambda: markdown.markdown(comparison_table(result)),
+            ".html": lambda: _page(result, command),
         },
         json=json,
         output=output,
@@ -102,3 +105,9 @@ def _screen(result: Comparison, console: Console) -> None:
 
     for table in comparison_tables(result, console.width):
         draw(table, console)
+
+
+def _page(result: Comparison, command: str) -> str:
+    from archlens.render.html import html  # templates, scipy: only the page needs them
+
+    return html(result, command)

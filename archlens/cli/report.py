@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
-from collections.abc import Mapping, Sequence
-from pathlib import PurePath
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -38,7 +36,7 @@ def report(
     """
     from archlens.cli.compare import common_size
     from archlens.cli.output import check_output, emit
-    from archlens.cli.work import report_of
+    from archlens.cli.work import command_line, report_of
 
     if bool(models) == lineage:
         raise UsageError(
@@ -72,19 +70,3 @@ def report(
         json=json,
         output=output,
     )
-
-
-def command_line(
-    command: str,
-    subjects: Sequence[str],
-    options: Mapping[str, str | Sequence[str] | None],
-    output: str | None,
-) -> str:
-    """The command that makes a page again, as a shell takes it. The folder is the reader's own business."""
-    words = ["archlens", command, *subjects]
-    for name, value in options.items():
-        for text in [value] if isinstance(value, str) else value or ():
-            words += [name, text]
-    if output is not None and output != "-":
-        words += ["-o", PurePath(output).name]
-    return shlex.join(words)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from archlens.cli.progress import Progress
@@ -70,3 +72,19 @@ def check_device(name: str) -> None:
     if kind in ("auto", "cpu", "meta", "cuda") and (not colon or (kind == "cuda" and number.isdigit())):
         return
     raise UsageError(f"{name!r} is not a device that archlens knows", "Use auto, cpu, cuda, cuda:N or meta.")
+
+
+def command_line(
+    command: str,
+    subjects: Sequence[str],
+    options: Mapping[str, str | Sequence[str] | None],
+    output: str | None,
+) -> str:
+    """The command that makes a page again, as a shell takes it. The folder is the reader's own business."""
+    words = ["archlens", command, *subjects]
+    for name, value in options.items():
+        for text in [value] if isinstance(value, str) else value or ():
+            words += [name, text]
+    if output is not None and output != "-":
+        words += ["-o", PurePath(output).name]
+    return shlex.join(words)
