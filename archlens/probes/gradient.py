@@ -125,6 +125,7 @@ def over_weights(
         raise UsageError("Batch statistics need at least two images.", hint="Use --batch-size 2 or more.")
     probe = Probe(live, layer, unit, channel, origin, draws, mixed, seed)
     notes: list[str] = []
+    idle = live.idle(layer)
     generator = torch.Generator().manual_seed(seed)
 
     def fresh(count: int) -> Tensor:
@@ -134,7 +135,7 @@ def over_weights(
     def work() -> int:
         fewest = 0
         for run in range(runs):
-            left = weights.draw(live.model, generator, live.frozen)
+            left = weights.draw(live.model, generator, live.frozen, idle)
             if run == 0 and left:
                 notes.append("not drawn, but left as they are: " + _few(left))
             batch = fresh(batch_size)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from archlens.capture.rows import Rows
 from archlens.capture.trace import Tracer, _named
 from archlens.errors import ArchlensError, DeviceError, LayerError, TraceError, did_you_mean
-from archlens.graph import Graph, Node
+from archlens.graph import Graph, Layer, Node
 from archlens.probes.device import clean
 from archlens.probes.walk import Call, Walk
 
@@ -153,6 +153,18 @@ class Live:
         index = tuple(place.get(d, slice(None)) for d in range(activation.ndim))
         return activation[index].reshape(activation.shape[0], -1)
 
+    def idle(self, name: str) -> frozenset[str]:
+        """Leaf modules that a layer does not depend on, in any of their calls."""
+        of = self.graph.layer_of()
+        reached = {self.node(name).id}
+        for node in reversed(self.graph.nodes):
+            if node.id in reached:
+                reached |= {e.source for e in node.edges}
+        used: set[str] = set()
+        for node_id in reached & of.keys():
+            used.add(_module(self.graph.layers[of[node_id]]))
+        return frozenset(_module(layer) for layer in self.graph.layers if layer.kind) - used
+
     # -------------------------------------------------------------- runs
 
     def run(
@@ -243,6 +255,12 @@ class Live:
             f"{name} lies inside a larger call and cannot be taken from a live run.",
             hint="Measure the layer before or after it.",
         )
+
+
+def _module(layer: Layer) -> str:
+    """The leaf module of a row: its name without the number of the call."""
+    base, _, turn = layer.name.rpartition(":")
+    return base if turn.isdigit() and base else layer.name
 
 
 def _capture(model: nn.Module, shape: tuple[int, ...], name: str) -> tuple[Graph, dict[int, Call | None]]:

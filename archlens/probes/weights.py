@@ -30,13 +30,19 @@ def fan_in(module: nn.Module) -> float:
 
 
 @torch.no_grad()
-def draw(model: nn.Module, generator: torch.Generator, frozen: Collection[str] = ()) -> list[str]:
+def draw(
+    model: nn.Module,
+    generator: torch.Generator,
+    frozen: Collection[str] = (),
+    idle: Collection[str] = (),
+) -> list[str]:
     """Give convolutions and linear layers He's normal weights, norms weight 1 and bias 0, in place.
 
     Values are drawn on the CPU, so that a seed means the same network on every device.
 
     Args:
         frozen: Names of parameters that stay as they are.
+        idle: Names of modules that the measured layer does not read: drawing VGG's fc6 takes a second.
 
     Returns:
         Names of the parameters that were left as they are for want of a rule.
@@ -44,6 +50,8 @@ def draw(model: nn.Module, generator: torch.Generator, frozen: Collection[str] =
     seen: set[int] = set()
     left: list[str] = []
     for prefix, module in model.named_modules():
+        if prefix in idle:
+            continue
         for short, parameter in module.named_parameters(recurse=False):
             name = f"{prefix}.{short}" if prefix else short
             if id(parameter) in seen or name in frozen:

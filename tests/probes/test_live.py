@@ -156,3 +156,10 @@ def test_models_without_values_and_models_that_fail() -> None:
         Live(net, (3, 4, 4), CPU)
     with pytest.raises(TraceError):
         Live(nn.Sequential(nn.Conv2d(4, 2, 1)), (3, 4, 4), CPU)
+
+
+def test_modules_that_a_layer_does_not_read(functional: tuple[Functional, Live]) -> None:
+    _, live = functional
+    assert live.idle("act") == {"shared", "drop"}
+    assert live.idle("sigmoid") == frozenset()
+    assert live.idle("conv") == {"act", "shared", "drop"}
