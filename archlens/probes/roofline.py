@@ -19,6 +19,7 @@ from typing import Literal
 
 import torch
 
+from archlens import cache
 from archlens.probes import witness
 from archlens.probes.device import available_bytes, clean, facts, guarded, synchronize
 
@@ -64,10 +65,8 @@ class Ceilings:
 
 
 def cache_file() -> Path:
-    """Where ceilings are kept: $ARCHLENS_CACHE, else $XDG_CACHE_HOME/archlens, else ~/.cache/archlens."""
-    own = os.environ.get("ARCHLENS_CACHE")
-    base = Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "archlens"
-    return base / "roofline.json"
+    """Where ceilings are kept: in archlens' own cache folder, beside the captures."""
+    return cache.folder() / "roofline" / "ceilings.json"
 
 
 def ceilings(device: torch.device, dtype: torch.dtype, *, fresh: bool = False) -> Ceilings:

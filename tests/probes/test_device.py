@@ -109,7 +109,7 @@ def test_drift_is_said() -> None:
 
 
 def test_ceilings_are_measured_once(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ARCHLENS_CACHE", str(tmp_path))
+    monkeypatch.setenv("ARCHLENS_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(witness, "busy", lambda: None)
     calls: list[int] = []
 

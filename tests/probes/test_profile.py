@@ -28,7 +28,7 @@ ROOF = Ceilings("test", "float32", 1e12, 1e10, "2", 1, 1)  # ridge: 100 FLOP/byt
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ARCHLENS_CACHE", str(tmp_path))
+    monkeypatch.setenv("ARCHLENS_CACHE_DIR", str(tmp_path))
     small = roofline.measure
     monkeypatch.setattr(roofline, "measure", lambda d, t: small(d, t, matrix=256, copy_bytes=2**22))
 
