@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from archlens.cli.context import Cut, Full, Lang, Sizes, show
 from archlens.cli.options import At, Device, InputSize, Json, Models, Output, Settings
 from archlens.errors import InputSizeError, UsageError
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from archlens.explain.comparison import Comparison
-
-FORMATS = (".txt", ".json", ".csv", ".md", ".html")
 
 
 def compare(
@@ -24,48 +17,22 @@ def compare(
     output: Output = None,
     at: At = None,
     settings: Settings = None,
+    cut: Cut = None,
+    sizes: Sizes = None,
+    full: Full = False,
+    lang: Lang = "en",
 ) -> None:
-    """Set two or more networks side by side: what they cost, what a class-score cell sees, from where on.
+    """Set networks side by side: what they see, what they use, what it costs, and why they differ.
 
     Without --input-size: at the first of their own sizes that all of them take.
     """
-    from archlens.cli.output import check_output, emit
-    from archlens.cli.work import command_line, report_of
-
     if len(models) < 2:
         raise UsageError("compare needs two networks or more", "As in: archlens compare fcn pspnet")
-    check_output(FORMATS, json, output)
-    size = input_size or common_size(models, settings or ())
-    reports = []
-    for model in models:
-        report = report_of(model, input_size=size, device=device, at=at, settings=settings)
-        size = size or "x".join(map(str, report.input_shape[1:]))
-        reports.append(report)
-
-    from archlens.explain import comparison as side_by_side
-    from archlens.render import csv, markdown
-    from archlens.render.comparison import comparison_table
-    from archlens.render.json import dumps
-    from archlens.render.table import plain
-
-    result = side_by_side.compare(reports)
-    asked = {"--input-size": input_size, "--at": at, "--set": settings}
-    command = command_line("compare", models, asked, output)
-    emit(
-        {
-            ".txt": lambda: plain(comparison_table(result)),
-            ".json": lambda: dumps(result.to_dict()),
-            ".csv": lambda: csv.records(
-                {"name": name, **summary.to_json()}
-                for name, summary in zip(result.names, result.summaries, strict=True)
-            ),
-            ".md": lambda: markdown.markdown(comparison_table(result)),
-            ".html": lambda: _page(result, command),
-        },
-        json=json,
-        output=output,
-        screen=lambda console: _screen(result, console),
-    )
+    asked = {"--input-size": input_size, "--at": at, "--set": settings, "--cut": cut, "--sizes": sizes}
+    show(
+        "compare", models, asked, device=device, json=json, output=output, full=full, lang=lang,
+        size=input_size or common_size(models, settings or ()),
+    )  # fmt: skip
 
 
 def common_size(models: Sequence[str], settings: Sequence[str]) -> str | None:
@@ -97,17 +64,3 @@ def common_size(models: Sequence[str], settings: Sequence[str]) -> str | None:
         "none of these networks' own input sizes suits all of them",
         f"Give one with --input-size. Heights and widths: {rules}.",
     )
-
-
-def _screen(result: Comparison, console: Console) -> None:
-    from archlens.render.comparison import comparison_tables
-    from archlens.render.table import draw
-
-    for table in comparison_tables(result, console.width):
-        draw(table, console)
-
-
-def _page(result: Comparison, command: str) -> str:
-    from archlens.render.html import html  # templates, scipy: only the page needs them
-
-    return html(result, command)

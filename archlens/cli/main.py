@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from archlens.cli import cache, check, compare, diff, erf, models, profile, report, rf, summary
+from archlens.cli import cache, check, compare, diff, erf, explain, models, profile, report, rf, summary
 from archlens.cli.output import colour
 from archlens.errors import ArchlensError
 from archlens.version import __version__
@@ -26,6 +26,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     rf.rf,
     erf.erf,
     compare.compare,
+    explain.explain,
     report.report,
     profile.profile,
     check.check,

@@ -1,58 +1,100 @@
-"""Two or more networks at one input size: their figures side by side, a reading, and the findings."""
+"""Networks at one input size: their figures side by side, the evidence, and the findings made from it.
+
+One network alone is explained (what limits its context, what would extend it); several are compared.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from archlens.errors import InputSizeError
+from archlens.explain.evidence import Evidence, gather
 from archlens.explain.figures import Figures, figures
-from archlens.explain.reading import reading
+from archlens.explain.finding import Finding
+from archlens.explain.findings import COMPARED, EXPLAINED, find
+from archlens.explain.published import family_of
+from archlens.explain.text import catalogue, claim
 from archlens.results import GENERATOR, SCHEMA_VERSION, Report
+
+Progress = Callable[[str], None]
+
+
+def _silent(_: str) -> None:
+    """No progress."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `archlens compare` shows.
+    """What `archlens compare` and `archlens explain` show.
 
     Attributes:
         input_shape: With the batch, (1, C, H, W).
         names: One a network; as it was asked for, told apart where two are the same.
         reports: The networks.
         summaries: Their figures.
-        reading: Sentences on the figures.
-        findings: {"id", "claim", "evidence", "layers", "confidence"} each.
+        evidence: The nine kinds, one entry a network.
+        found: The findings, those that explain most first.
+        lang: Language of the claims.
     """
 
     input_shape: tuple[int, ...]
     names: tuple[str, ...]
     reports: tuple[Report, ...]
     summaries: tuple[Figures, ...]
-    reading: tuple[str, ...]
-    findings: tuple[Mapping[str, Any], ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    found: tuple[Finding, ...] = ()
+    lang: str = "en"
+
+    @property
+    def findings(self) -> tuple[Mapping[str, Any], ...]:
+        """The findings in the contract's form, each with its claim."""
+        return tuple(f.to_json(claim(f, self.lang)) for f in self.found)
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What the expected figures are taken over; each once."""
+        return tuple(dict.fromkeys(said for e in self.evidence for said in e.use.assumptions))
 
     def to_dict(self, graph: bool = True) -> dict[str, Any]:
         """Contract form; `graph=False` leaves the captured graphs out."""
+        models = []
+        for index, (report, summary) in enumerate(zip(self.reports, self.summaries, strict=True)):
+            model = {**report.to_dict(graph), "summary": summary.to_json()}
+            if self.evidence:
+                model["evidence"] = plain(self.evidence[index].to_json())
+            models.append(model)
         return {
             "schema_version": SCHEMA_VERSION,
             "generator": GENERATOR,
             "input_shape": list(self.input_shape),
-            "models": [
-                {**report.to_dict(graph), "summary": summary.to_json()}
-                for report, summary in zip(self.reports, self.summaries, strict=True)
-            ],
-            "reading": list(self.reading),
-            "findings": [dict(finding) for finding in self.findings],
+            "models": models,
+            "findings": [plain(finding) for finding in self.findings],
+            "assumptions": list(self.assumptions),
         }
 
 
-def compare(reports: Sequence[Report]) -> Comparison:
-    """Set reports side by side.
+def compare(
+    reports: Sequence[Report],
+    *,
+    sized: Sequence[Sequence[Report]] = (),
+    lang: str = "en",
+    progress: Progress = _silent,
+) -> Comparison:
+    """Set reports side by side and find what tells them apart; explain a single one.
+
+    Args:
+        reports: The networks, at one input size.
+        sized: For each of them, reports at other input sizes; leave it out to leave out the sizes.
+        lang: Language of the claims, `en` or `ko`.
+        progress: Called with a few words before each network.
 
     Raises:
         InputSizeError: They are not at one input size.
+        UsageError: There are no texts in that language.
     """
+    catalogue(lang)
     shapes = {report.input_shape for report in reports}
     if len(shapes) != 1:
         sizes = " and ".join(sorted("x".join(map(str, shape[1:])) for shape in shapes))
@@ -60,19 +102,25 @@ def compare(reports: Sequence[Report]) -> Comparison:
             f"the networks are at different input sizes, {sizes}",
             "Give one that all of them take with --input-size, as in 3x513x513.",
         )
-    shape = shapes.pop()
-    names = _told_apart([report.spec for report in reports])
-    summaries = tuple(figures(report) for report in reports)
+    names = told_apart([report.spec for report in reports])
+    alone = len(reports) == 1
+    evidence = []
+    for index, (name, report) in enumerate(zip(names, reports, strict=True)):
+        progress(f"gathering evidence on {name}")
+        others = sized[index] if sized else ()
+        evidence.append(gather(report, name, family_of(report), others, extend=alone))
     return Comparison(
-        input_shape=shape,
+        input_shape=shapes.pop(),
         names=names,
         reports=tuple(reports),
-        summaries=summaries,
-        reading=tuple(reading(list(zip(names, summaries, strict=True)), shape[2:])),
+        summaries=tuple(figures(report) for report in reports),
+        evidence=tuple(evidence),
+        found=tuple(find(evidence, EXPLAINED if alone else COMPARED)),
+        lang=lang,
     )
 
 
-def _told_apart(names: Sequence[str]) -> tuple[str, ...]:
+def told_apart(names: Sequence[str]) -> tuple[str, ...]:
     """`a`, `a:2`, ... where a name comes again."""
     seen: dict[str, int] = {}
     out = []
@@ -80,3 +128,14 @@ def _told_apart(names: Sequence[str]) -> tuple[str, ...]:
         seen[name] = seen.get(name, 0) + 1
         out.append(name if seen[name] == 1 else f"{name}:{seen[name]}")
     return tuple(out)
+
+
+def plain(value: Any) -> Any:
+    """Lists, dictionaries with text keys, and finite numbers: what JSON has."""
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    if hasattr(value, "item"):  # a number of numpy's
+        return plain(value.item())
+    return value

@@ -1,39 +1,64 @@
-"""The table of `compare`: a figure a row, a network a column."""
+"""The table of `compare` and `explain`: a figure a row, a network a column."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from archlens.explain.comparison import Comparison
+from archlens.explain.evidence import Evidence
 from archlens.explain.figures import Figures
 from archlens.render.table import Column, Table
 from archlens.render.words import axes, by, memory, percent, phases, si
 
-_ROWS: tuple[tuple[str, Callable[[Figures], str]], ...] = (
-    ("parameters", lambda f: si(f.params)),
-    ("MACs", lambda f: si(f.macs)),
-    ("elementwise", lambda f: si(f.elementwise)),
-    ("peak memory", lambda f: memory(f.peak_activation_bytes)),
-    ("layers", lambda f: str(f.layers)),
-    ("deepest stride", lambda f: axes(f.deepest_stride)),
-    ("output stride", lambda f: axes(f.output_stride)),
-    ("score map", lambda f: by(f.score_map)),
-    ("output map", lambda f: by(f.output_map)),
-    ("class score", lambda f: f.class_score),
-    ("field, px", lambda f: _field(f)),
-    ("sees, px", lambda f: _sees(f)),
-    ("reach of image", lambda f: "-" if f.reach is None else percent(f.reach)),
-    ("whole image from", lambda f: f.whole_from or "never"),
-    ("global from", lambda f: f.global_from or "never"),
+
+class _Network(NamedTuple):
+    f: Figures
+    e: Evidence
+
+
+_Row = tuple[str, Callable[[_Network], str]]
+
+_ESSENTIAL: tuple[_Row, ...] = (
+    ("parameters", lambda n: si(n.f.params)),
+    ("MACs", lambda n: si(n.f.macs)),
+    ("stride, deepest / score", lambda n: f"{axes(n.f.deepest_stride)} / {axes(n.f.output_stride)}"),
+    ("field, px", lambda n: _field(n.f)),
+    ("reach of image", lambda n: "-" if n.f.reach is None else percent(n.f.reach)),
+    ("95 % of energy within, px", lambda n: "-" if n.e.use.sides is None else f"{n.e.use.sides[95]:.0f}"),
+    ("far energy", lambda n: "-" if n.e.use.far is None else percent(n.e.use.far)),
+    ("far, deepest stream alone", lambda n: "-" if n.e.deep is None else percent(n.e.deep.far)),
+    ("far coherent, at the head", lambda n: _coherent(n.e)),
+    ("context module", lambda n: _module(n.e)),
+)
+
+_REST: tuple[_Row, ...] = (
+    ("elementwise", lambda n: si(n.f.elementwise)),
+    ("peak memory", lambda n: memory(n.f.peak_activation_bytes)),
+    ("layers", lambda n: str(n.f.layers)),
+    ("score map", lambda n: by(n.f.score_map)),
+    ("output map", lambda n: by(n.f.output_map)),
+    ("class score", lambda n: n.f.class_score),
+    ("head reads", lambda n: n.e.head_input or "-"),
+    ("sees, px", lambda n: _sees(n.f)),
+    ("whole image from", lambda n: n.f.whole_from or "never"),
+    ("global from", lambda n: n.f.global_from or "never"),
+    ("module's MACs", lambda n: "-" if n.e.cost.module_macs is None else si(n.e.cost.module_macs)),
+    ("fusion's MACs", lambda n: "-" if n.e.cost.fusion is None else si(n.e.cost.fusion_macs)),
 )
 
 
-def comparison_tables(comparison: Comparison, room: int | None = None) -> list[Table]:
+def comparison_tables(comparison: Comparison, room: int | None = None, full: bool = False) -> list[Table]:
     """The figures side by side; in several tables where a terminal of `room` characters is too narrow."""
-    heads = [label for label, _ in _ROWS]
+    rows = (*_ESSENTIAL, *_REST) if full else _ESSENTIAL
+    if not any(e.deep for e in comparison.evidence):
+        rows = tuple(row for row in rows if not row[0].startswith("far, deepest"))
+    heads = [label for label, _ in rows]
     columns = [
-        [name, *(words(figures) for _, words in _ROWS)]
-        for name, figures in zip(comparison.names, comparison.summaries, strict=True)
+        [name, *(words(_Network(figures, evidence)) for _, words in rows)]
+        for name, figures, evidence in zip(
+            comparison.names, comparison.summaries, comparison.evidence, strict=True
+        )
     ]
     parts = _parts([max(map(len, column)) for column in columns], max(map(len, heads)), room)
     tables = []
@@ -45,23 +70,33 @@ def comparison_tables(comparison: Comparison, room: int | None = None) -> list[T
                 title=title,
                 columns=(Column(""), *(Column(columns[i][0], right=True, narrow=24) for i in part)),
                 rows=tuple((label, *(columns[i][row + 1] for i in part)) for row, label in enumerate(heads)),
-                remarks=comparison.reading if last else (),
-                notes=_CONVENTIONS if last else (),
+                notes=(*_MEANING, *(_CONVENTIONS if full else ())) if last else (),
             )
         )
     return tables
 
 
-def comparison_table(comparison: Comparison) -> Table:
+def comparison_table(comparison: Comparison, full: bool = True) -> Table:
     """All of it in one table, for files and pipes."""
-    return comparison_tables(comparison)[0]
+    return comparison_tables(comparison, full=full)[0]
 
 
+_MEANING = (
+    "Of the centre class-score cell. far: outside the middle square of half the side. field is theoretical;",
+    "energy (squared gradient) and coherent (a region that changes as one) are expected for random weights.",
+)
 _CONVENTIONS = (
-    "field, sees, reach: of the centre class-score cell. field is theoretical, sees is at this size.",
     "MACs: convolutions, linear layers and matrix products; FLOPs = 2 MACs; elementwise work apart.",
     "Peak memory: the input and the activations that are alive, not the weights.",
 )
+
+
+def _coherent(e: Evidence) -> str:
+    return "-" if e.head is None or e.head.coherent_far is None else percent(e.head.coherent_far)
+
+
+def _module(e: Evidence) -> str:
+    return "none" if e.paths is None else f"{e.paths.module}, {len(e.paths.branches)} branches"
 
 
 def _parts(widths: list[int], label: int, room: int | None) -> list[list[int]]:

@@ -22,9 +22,7 @@ class Finding:
 
 
 def findings(result: Comparison) -> list[Finding]:
-    """The findings of a comparison; without any, the reading of the figures."""
-    if not result.findings:
-        return [Finding(f"reading-{i}", text, "", (), ()) for i, text in enumerate(result.reading)]
+    """The findings of a comparison, those that explain most first."""
     return [
         Finding(
             str(found["id"]),
