@@ -5,6 +5,9 @@ another colour, changes a whole region at once. Then the gradients of a region a
 squared. A globally pooled branch hands the same small gradient to every pixel: in pixel energy it hardly
 counts, in the coherent response it does.
 
+With batch statistics over few values the gradient through them adds a faint uniform part, which a large
+region adds up; it is left out here: statistics are constants, as in evaluation.
+
 A tangent walk, forwards: the change of a channel's value at p has second moment D(p), and at two places p, q
 the product of the changes has expectation a(p) a(q). Two maps a node, for one pattern in the image.
 """
@@ -20,7 +23,7 @@ from numpy.typing import NDArray
 from archlens.analyses import transfer
 from archlens.analyses.activations import pair, single
 from archlens.analyses.boxes import reshape_like
-from archlens.analyses.energy import reaches, walk_back, winner_slope
+from archlens.analyses.energy import reaches, statistics_factors, walk_back, winner_slope
 from archlens.analyses.expected_erf import cut, delta, incoming, middle, spatial, without_rule
 from archlens.analyses.moments import (
     EPS,
@@ -167,11 +170,18 @@ def _wanted(graph: Graph, node: int, dependent: list[bool]) -> set[int]:
 def _node(fwd: Forward, node: Node, edges: list[tuple[int, Edge]], tangents: dict[int, _Tangent]) -> _Tangent:
     """A node's change is the sum of what its edges bring; branches are independent."""
     parts = [_edge(fwd, node, k, e, tangents[e.source]) for k, e in edges]
-    if len(parts) == 1:
-        return parts[0]
-    own = sum((p.own for p in parts), start=np.zeros(()))
-    across = np.sqrt(sum((p.across**2 for p in parts), start=np.zeros(())))
+    tied = _tied(fwd, node)
+    ties = [tied if fwd.at(node.id).chain and k == fwd.at(node.id).chain.skip else 1.0 for k, _ in edges]
+    own = sum((p.own * c for p, c in zip(parts, ties, strict=True)), start=np.zeros(()))
+    squares = (p.across**2 * c**2 for p, c in zip(parts, ties, strict=True))
+    across = np.sqrt(sum(squares, start=np.zeros(())))
     return _Tangent(np.asarray(own), np.asarray(across))
+
+
+def _tied(fwd: Forward, node: Node) -> float:
+    """How much likelier the ReLU of a residual sum is on where the identity carries something."""
+    chain = fwd.at(node.id).chain
+    return 1.0 if chain is None else chain.on_given_skip() / max(chain.rectified()[2], 1e-12)
 
 
 def _edge(fwd: Forward, node: Node, index: int, edge: Edge, t: _Tangent) -> _Tangent:
@@ -197,7 +207,7 @@ def _slopes(fwd: Forward, node: Node, index: int, law: Moments) -> tuple[float, 
     """E f'^2 at one place, E f' f' at two."""
     kind = role(node)
     if kind == "batch_norm":
-        factor = 1.0 / deviation(fwd, node)
+        factor = statistics_factors(fwd, node)[0] / deviation(fwd, node)
         return factor, factor
     if kind == "layer_norm":
         factor = 1.0 / (law.variance + EPS)
@@ -205,8 +215,12 @@ def _slopes(fwd: Forward, node: Node, index: int, law: Moments) -> tuple[float, 
     if kind == "activation":
         f = function(node)
         assert f is not None
-        two = pair(f, law.mean, law.variance, law.cov[1:], slope=True)
-        return single(f, law.mean, law.variance)[2], _far(two)
+        one = single(f, law.mean, law.variance)[2]
+        two = _far(pair(f, law.mean, law.variance, law.cov[1:], slope=True))
+        if f.name == "relu" and law.chain is not None:
+            on = law.chain.rectified()[2]
+            return on, two * (on / one) ** 2
+        return one, two
     if kind in ("product", "divide") and len(node.edges) == 1:
         c = node.attrs.get("constant")
         factor = 1.0 if c is None else float(c) ** (2 if kind == "product" else -2)

@@ -6,13 +6,13 @@ mean over the channels. Lag 0 is the energy. Other lags are kept only where a fi
 average pool, ...) made neighbours agree and another one further down will add them up again: squaring taps
 one operation at a time would forget that.
 
-Maps are shaped like the node, with size 1 along channels; lag vectors have one entry a dimension.
+Maps are shaped like the node, with size 1 along channels; lag vectors have one entry a dimension. Of a lag
+and its opposite only the one whose first entry other than 0 is positive is kept: C_-d[p] = C_d[p - d].
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import product as combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,7 +97,7 @@ def _passes(node: Node) -> bool:
 
 
 def _join(queue: list[Arrival], new: list[Arrival]) -> None:
-    """Add arrivals to those of a node: the ones without a weight together, the ones with a weight together."""
+    """Add arrivals to those of a node: those without a weight together, those with one together."""
     parts = queue + new
     queue.clear()
     free = [b for b, w in parts if w is None]
@@ -271,27 +271,32 @@ def _modulated(fwd: Forward, node: Node, other: Edge, band: Band) -> Band:
 
 
 def _batch_norm(fwd: Forward, node: Node, band: Band) -> Band:
-    """Division by the input's deviation. With few values in a batch its estimate varies, and in training
-    part of the gradient flows through it."""
-    band = _times(band, 1.0 / moments.deviation(fwd, node))
+    """Division by the input's deviation."""
+    own, rest = statistics_factors(fwd, node)
+    band = _times(band, own / moments.deviation(fwd, node))
+    if rest:
+        zero = zero_lag(node)
+        band[zero] = band[zero] * (1 - rest / own) + rest / own * band[zero].sum()
+    return band
+
+
+def statistics_factors(fwd: Forward, node: Node) -> tuple[float, float]:
+    """What batch statistics over few values do to the gradient's energy: at its own place, and elsewhere.
+
+    The deviation of n values varies, E 1/s^2 = (n - 1) / (n - 3) for Gaussian ones; in training the gradient
+    also flows through the mean and the deviation, which takes energy away and spreads a little over all.
+    """
     if fwd.setting.batch is None or fwd.setting.statistics == "frozen":
-        return band
-    size = float(np.prod([node.shape[d] for d in node.positions], initial=1.0))
-    n = fwd.setting.batch * size
+        return 1.0, 0.0
+    n = fwd.setting.batch * float(np.prod([node.shape[d] for d in node.positions], initial=1.0))
     if n <= 3:
-        return band
+        return 1.0, 0.0
     if fwd.setting.statistics == "calibrated":
-        return _times(band, (n - 1) / (n - 3))
+        return (n - 1) / (n - 3), 0.0
     own = (n - 1) * (n - 2) / ((n + 1) * (n - 3))
     rest = 2 * (n - 2) / ((n - 3) * (n - 1) * (n + 1))
     share = (n - 1) / n
-    out = {}
-    for lag, values in band.items():
-        if any(lag):
-            out[lag] = values * own * share
-        else:
-            out[lag] = share * (own * values + rest * (values.sum() - values))
-    return out
+    return own * share, rest * share
 
 
 # ------------------------------------------------------------------ steps
@@ -371,9 +376,12 @@ def _linear_along(a: sparse.csr_array, dim: int, band: Band) -> Band:
         for back in range(-FARTHEST, FARTHEST + 1):
             if abs(back) >= n_in or abs(here) >= n_out:
                 continue
+            arrives = _with(lag, dim, back)
+            if not any(lag) and not _positive(arrives):
+                continue
             pairs = transfer.products(a, (a, here, back))
             if pairs.nnz:
-                _add(out, {_with(lag, dim, back): apply_transposed(pairs, values, dim)})
+                _put(out, lag, arrives, apply_transposed(pairs, values, dim))
     return out
 
 
@@ -381,16 +389,48 @@ def _with(lag: tuple[int, ...], dim: int, value: int) -> tuple[int, ...]:
     return (*lag[:dim], value, *lag[dim + 1 :])
 
 
+def _positive(lag: tuple[int, ...]) -> bool:
+    return next((n > 0 for n in lag if n), True)
+
+
+def _put(out: Band, source: tuple[int, ...], lag: tuple[int, ...], part: Floats) -> None:
+    """Add what lag `source` hands to lag `lag`, and what its opposite hands there (never kept itself)."""
+    if not any(lag):
+        _add(out, {lag: part if not any(source) else 2 * part})
+    elif _positive(lag):
+        _add(out, {lag: part})
+    elif any(source):
+        opposite = tuple(-n for n in lag)
+        _add(out, {opposite: _moved(part, opposite)})
+
+
+def _moved(values: Floats, lag: tuple[int, ...]) -> Floats:
+    """values[p + lag], 0 where that lies outside."""
+    out = np.zeros(values.shape)
+    take = tuple(slice(max(0, k), n + min(0, k)) for k, n in zip(lag, values.shape, strict=True))
+    give = tuple(slice(max(0, -k), n + min(0, -k)) for k, n in zip(lag, values.shape, strict=True))
+    out[give] = values[take]
+    return out
+
+
 def apply_transposed(a: sparse.csr_array, values: Floats, dim: int) -> Floats:
-    """a^T along one dimension; only the rows that are not zero are touched."""
+    """a^T along one dimension; only the box that is not zero is touched."""
     moved = np.moveaxis(values, dim, 0)
     flat = moved.reshape(moved.shape[0], -1)
     rows = np.flatnonzero(flat.any(axis=1))
-    if not len(rows):
-        shape = (a.shape[1], *moved.shape[1:])
-        return np.moveaxis(np.zeros(shape), 0, dim)
-    first, last = int(rows[0]), int(rows[-1]) + 1
-    result = a[first:last].T @ np.ascontiguousarray(flat[first:last])
+    result = np.zeros((a.shape[1], flat.shape[1]))
+    if len(rows):
+        first, last = int(rows[0]), int(rows[-1]) + 1
+        columns = np.flatnonzero(flat[first:last].any(axis=0))
+        left, right = int(columns[0]), int(columns[-1]) + 1
+        inner = np.ascontiguousarray(flat[first:last, left:right])
+        # Rows of a as columns of its transpose: CSR read as CSC, without copying.
+        start, stop = a.indptr[first], a.indptr[last]
+        part = sparse.csc_array(
+            (a.data[start:stop], a.indices[start:stop], a.indptr[first : last + 1] - start),
+            shape=(a.shape[1], last - first),
+        )
+        result[:, left:right] = part @ inner
     return np.moveaxis(result.reshape(a.shape[1], *moved.shape[1:]), 0, dim)
 
 
@@ -435,54 +475,58 @@ def _max_pool(fwd: Forward, node: Node, edge: Edge, band: Band) -> Band:
             _add(out, {lag: part})
     for lag, values in band.items():
         if any(lag):
-            _add(out, _pairs(values, lag, taps, dims, size))
+            _pairs(values, lag, taps, dims, size, out)
     return _collected(_times(out, factor), source)
 
 
 def _pairs(
-    values: Floats, lag: tuple[int, ...], taps: list[sparse.csr_array], dims: list[int], size: Floats
-) -> Band:
-    """Where the gradients of two windows `lag` apart land."""
-    moved = [_rows(a, lag[d]) for a, d in zip(taps, dims, strict=True)]
+    values: Floats,
+    lag: tuple[int, ...],
+    taps: list[sparse.csr_array],
+    dims: list[int],
+    size: Floats,
+    out: Band,
+) -> None:
+    """Add to `out` where the gradients of two windows `lag` apart land."""
+    moved = [transfer.shifted(a, lag[d], 0) for a, d in zip(taps, dims, strict=True)]
     inter = [sparse.csr_array(a.multiply(b)) for a, b in zip(taps, moved, strict=True)]
-    common = _outer([np.asarray(i.sum(axis=1)).ravel() for i in inter], dims, len(lag))
-    other = _outer([np.asarray(b.sum(axis=1)).ravel() for b in moved], dims, len(lag))
-    union = size + other - common
+    common = _outer([_row_sums(i) for i in inter], dims, len(lag))
+    union = size + _outer([_row_sums(b) for b in moved], dims, len(lag)) - common
     chance = values / np.maximum(union, 1)
-    out: Band = {}
     if bool(common.any()):
         same = chance
         for i, d in zip(inter, dims, strict=True):
             same = apply_transposed(i, same, d)
-        _add(out, {_zeroed(lag, dims): same})
+        _put(out, lag, _zeroed(lag, dims), same)
+    # The two other cases, axis by axis: (ends so far) -> maps of the three terms.
     chance = chance / np.maximum(size, 1)
-    for ends in combinations(range(-FARTHEST, FARTHEST + 1), repeat=len(dims)):
-        if not any(ends):
-            continue
-        total: Floats | None = None
-        for weight, first, second in ((2.0, taps, moved), (-1.0, taps, inter), (-1.0, inter, moved)):
-            part = weight * chance
-            for a, b, d, e in zip(first, second, dims, ends, strict=True):
-                joint = transfer.products(a, (b, 0, e))
-                if not joint.nnz:
-                    break
-                part = apply_transposed(joint, part, d)
-            else:
-                total = part if total is None else total + part
-        if total is not None:
-            back = list(lag)
-            for d, e in zip(dims, ends, strict=True):
-                back[d] = e
-            _add(out, {tuple(back): total})
-    return out
+    terms = ((2.0, taps, moved), (-1.0, taps, inter), (-1.0, inter, moved))
+    found: dict[tuple[int, ...], list[Floats | None]] = {(): [w * chance for w, _, _ in terms]}
+    for k, dim in enumerate(dims):
+        further: dict[tuple[int, ...], list[Floats | None]] = {}
+        for end in range(-FARTHEST, FARTHEST + 1):
+            joint = [transfer.products(a[k], (b[k], 0, end)) for _, a, b in terms]
+            for ends, maps in found.items():
+                further[(*ends, end)] = [
+                    apply_transposed(j, m, dim) if m is not None and j.nnz else None
+                    for j, m in zip(joint, maps, strict=True)
+                ]
+        found = further
+    for ends, maps in found.items():
+        parts = [m for m in maps if m is not None]
+        if any(ends) and parts:
+            arrives = list(lag)
+            for d, end in zip(dims, ends, strict=True):
+                arrives[d] = end
+            _put(out, lag, tuple(arrives), np.sum(parts, axis=0))
+
+
+def _row_sums(a: sparse.csr_array) -> Floats:
+    return np.asarray(a.sum(axis=1), float).ravel()
 
 
 def _zeroed(lag: tuple[int, ...], dims: list[int]) -> tuple[int, ...]:
     return tuple(0 if d in dims else n for d, n in enumerate(lag))
-
-
-def _rows(a: sparse.csr_array, lag: int) -> sparse.csr_array:
-    return transfer.shifted(a, lag, 0)
 
 
 def _ones(a: sparse.csr_array) -> sparse.csr_array:

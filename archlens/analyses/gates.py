@@ -49,6 +49,13 @@ class Chain:
         quantiles = np.maximum(np.interp(RANKS, distribution, grid), 0)
         return first, second, float(on.mean()), quantiles
 
+    def on_given_skip(self) -> float:
+        """The chance of the sum to be on where x is not 0."""
+        open_ = self.values > 0
+        if not open_.any():
+            return 1.0
+        return float(ndtr((self.values[open_] + self.mean) / self.deviation).mean())
+
     def weigh(self, after: Floats, weight: Floats | None) -> tuple[float, Floats]:
         """Take a gradient back through the ReLU of the sum.
 

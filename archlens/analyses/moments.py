@@ -38,9 +38,9 @@ class Setting:
     """What the expectation is taken over.
 
     Attributes:
-        statistics: "batch": batch norm divides by its input's own deviation, as in training. "calibrated": the
-            same with the statistics held constant, as in evaluation; with many images there is no difference.
-            "frozen": by one, as a fresh network in evaluation mode.
+        statistics: "batch": batch norm divides by its input's own deviation, as in training. "calibrated":
+            the same with the statistics held constant, as in evaluation; with many images there is no
+            difference. "frozen": by one, as a fresh network in evaluation mode.
         images: "white" noise of unit variance, or "natural": noise with the 1/f amplitude spectrum of
             photographs.
         batch: Images that batch statistics are taken over; None for many.
@@ -61,8 +61,8 @@ class Moments:
         mean, cov: See the module.
         jump: px between neighbouring positions, per input axis.
         profile: Second moment along each input axis, relative to its mean: zero padding makes borders weak.
-        lean: How much a position shares in the channel's constant, per axis, relative to the mean; known behind
-            a convolution, for the batch norm that takes the constant away.
+        lean: How much a position shares in the channel's constant, per axis, relative to the mean; known
+            behind a convolution, for the batch norm that takes the constant away.
         before: The Gaussian law under an activation (function, mean, cov), for a max pool behind it.
         values: Quantiles of what a ReLU lets through, where known.
         chain: How a residual sum is made up, where one of its terms has known quantiles.
@@ -157,7 +157,7 @@ def natural_correlation(lags: Floats, size: int) -> Floats:
     return out
 
 
-def _constant(walk: Forward, node: Node) -> Moments:
+def _constant(walk: Forward, _: Node) -> Moments:
     axes = len(walk.at(walk.graph.inputs[0]).jump)
     return Moments(0.0, np.zeros(len(walk.lags) + 1), (1.0,) * axes, (np.ones(1),) * axes)
 

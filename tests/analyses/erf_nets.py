@@ -195,14 +195,14 @@ def unet_deconv(w: int = 32) -> nn.Module:
 
 
 def largefov(w: int = 64) -> nn.Module:
-    """DeepLabv1 as released, made small: no batch norm, 3x3 max pools, an average pool behind the last one."""
+    """DeepLabv1 as released, made small: no batch norm, 3x3 max pools, then an average pool."""
 
     def conv(c_in: int, d: int = 1) -> nn.Sequential:
         return nn.Sequential(nn.Conv2d(c_in, w, 3, padding=d, dilation=d), nn.ReLU())
 
     stages: list[nn.Module] = [
-        conv(3), nn.MaxPool2d(3, 2, 1), conv(w), nn.MaxPool2d(3, 2, 1), conv(w), conv(w), nn.MaxPool2d(3, 1, 1),
-        conv(w, 2), conv(w, 2), nn.MaxPool2d(3, 1, 1), nn.AvgPool2d(3, 1, 1), conv(w, 4),
+        conv(3), nn.MaxPool2d(3, 2, 1), conv(w), nn.MaxPool2d(3, 2, 1), conv(w), conv(w),
+        nn.MaxPool2d(3, 1, 1), conv(w, 2), conv(w, 2), nn.MaxPool2d(3, 1, 1), nn.AvgPool2d(3, 1, 1), conv(w, 4),
     ]  # fmt: skip
     return Headed(nn.Sequential(*stages), w)
 
