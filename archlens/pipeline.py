@@ -59,7 +59,7 @@ def analyze(
         settings: Options of a spec as "key=value" texts.
         layer: The layer that `unit` is in; default: the class-score cell's.
         unit: The unit whose visible box is reported, an index a position dimension; default the centre.
-            Every other layer's is the centre's.
+            Other layers report theirs of the same index, or their centre where their map has none.
         origin: Layer to measure fields from, instead of the input.
         at: Layer to take for the class-score cell, or "output".
         progress: Called with a few words before each slow step.
@@ -151,7 +151,7 @@ def describe(
                     field,
                     visible[node.id],
                     sure[node.id],
-                    unit if row.name == asked else None,
+                    unit if row.name == asked or _has(node, unit) else None,
                     named,
                 ),
                 module=row.module,
@@ -202,6 +202,14 @@ def cell_node(graph: Graph, at: str | None) -> int:
     if at is None:
         return class_score(graph)
     return main_output(graph) if at == "output" else layer_node(graph, at)
+
+
+def _has(node: Node, unit: Sequence[int] | None) -> bool:
+    """Whether a node's map has that unit."""
+    sizes = [node.shape[d] for d in node.positions]
+    return (
+        unit is not None and len(unit) == len(sizes) and all(u < n for u, n in zip(unit, sizes, strict=True))
+    )
 
 
 def unit_of(node: Node, unit: Sequence[int] | None, name: str = "the layer") -> tuple[int, ...]:
