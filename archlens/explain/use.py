@@ -78,6 +78,18 @@ class Lens:
     def __init__(self, graph: Graph, setting: Setting = SETTING) -> None:
         self.graph = graph
         self.moments: Forward = forward(graph, setting)
+        self._centres: dict[tuple[int, int, tuple[int, ...]], tuple[float, ...]] = {}
+
+    def centre(
+        self, node: int, unit: Sequence[int] | None = None, origin: int | None = None
+    ) -> tuple[float, ...]:
+        """A unit's own centre in the image, or in another node; the middle unit by default."""
+        origin = self.graph.inputs[0] if origin is None else origin
+        unit = middle(self.graph.nodes[node]) if unit is None else tuple(unit)
+        key = (node, origin, unit)
+        if key not in self._centres:
+            self._centres[key] = centre_of(self.graph, node, unit, origin)
+        return self._centres[key]
 
     def use(
         self, node: int, unit: Sequence[int] | None = None, origin: int | None = None, coherent: bool = True
@@ -94,7 +106,7 @@ class Lens:
         energy, gain = (None, 0.0) if arrived is None else normalised(graph.nodes[origin], arrived)
         if energy is None:
             return Use(None, None, None, None, None, None, said)
-        found = summarise(energy, centre_of(graph, node, unit, origin))
+        found = summarise(energy, self.centre(node, unit, origin))
         share = ratio = None
         if coherent:
             share, ratio = self._coherent(node, unit, origin, energy * gain)
@@ -112,7 +124,7 @@ class Lens:
         self, node: int, unit: Sequence[int], origin: int, energy: Any
     ) -> tuple[float, float | None]:
         far, near = self.responses(node, origin, unit)
-        region = far_region(energy.shape, centre_of(self.graph, node, unit, origin))
+        region = far_region(energy.shape, self.centre(node, unit, origin))
         inside = float(np.asarray(energy)[region].sum())
         total = far + near
         return (far / total if total else 0.0), (far / inside if inside > 1e-9 * energy.sum() else None)
@@ -133,7 +145,7 @@ class Lens:
         graph, start = self.graph, self.graph.nodes[origin]
         unit = middle(graph.nodes[node]) if unit is None else tuple(unit)
         sizes = [start.shape[d] for d in start.positions]
-        far = far_region(sizes, centre_of(graph, node, unit, origin))
+        far = far_region(sizes, self.centre(node, unit, origin))
         only = {} if through is None else cut(graph, through, edges, node)
         answers = [respond(self.moments, node, unit, region, origin, only) for region in (far, ~far)]
         return answers[0], answers[1]
