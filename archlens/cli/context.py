@@ -1,4 +1,4 @@
-"""What `compare` and `explain` share: reports at one size and at others, cuts, and how the findings are shown."""
+"""What `compare` and `explain` share: reports at one size and at others, cuts, and showing the findings."""
 
 from __future__ import annotations
 

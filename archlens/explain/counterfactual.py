@@ -12,10 +12,9 @@ from archlens.analyses.class_score import class_score
 from archlens.analyses.coverage import coverage
 from archlens.analyses.degeneration import degeneration
 from archlens.analyses.edit import bins_to_one, cut, dilated, set_rate
-from archlens.analyses.expected_erf import middle
 from archlens.analyses.extend import add_image_pooling
 from archlens.analyses.receptive_field import receptive_fields
-from archlens.analyses.summaries import centre_of, centred_sides, far_share
+from archlens.analyses.summaries import centred_sides, far_share
 from archlens.explain.subject import Subject
 from archlens.explain.use import Lens
 from archlens.graph import AdaptivePool, Along, Graph
@@ -88,9 +87,7 @@ def without(s: Subject, names: Collection[str], kind: str = "cut", target: str =
     )
     far = side = None
     if energy.ndim and s.branch_shares:
-        centre = centre_of(
-            graph, class_score(graph), middle(graph.nodes[class_score(graph)]), graph.inputs[0]
-        )
+        centre = s.lens.centre(s.cell)
         far, side = far_share(energy, centre), centred_sides(energy, centre, (0.95,))[0]
     answers = [a for a, k in zip(s.branch_responses, kept, strict=False) if k]
     total = sum(f + n for f, n in answers)

@@ -13,10 +13,9 @@ from typing import Any
 from archlens.analyses.coverage import Coverage, coverage
 from archlens.analyses.degeneration import degeneration
 from archlens.analyses.edit import dilated
-from archlens.analyses.expected_erf import middle
 from archlens.analyses.fov import FieldOfView, field_of_view
 from archlens.analyses.growth import first_covering
-from archlens.analyses.summaries import centre_of, centred_sides
+from archlens.analyses.summaries import centred_sides
 from archlens.analyses.tiling import Tiling, tiling
 from archlens.analyses.unproductive import unproductive
 from archlens.explain.counterfactual import Counterfactual, counterfactuals
@@ -341,7 +340,7 @@ def _streams(s: Subject) -> tuple[Stream, ...]:
     edges = s.streams
     if not edges:
         return ()
-    centre = centre_of(s.graph, s.cell, middle(s.graph.nodes[s.cell]), s.graph.inputs[0])
+    centre = s.lens.centre(s.cell)
     return tuple(
         Stream(
             s.name(_named(s, share.source)),

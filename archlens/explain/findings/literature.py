@@ -66,7 +66,7 @@ def steps(evidence: Sequence[Evidence]) -> list[Finding]:
                 (),
                 "assumed",
                 # In the lineage's order, one after the other.
-                71 - number * 0.1,
+                (89.5 if len(chain) > 3 else 71) - number * 0.1,
                 b.family or "",
             )
         )
