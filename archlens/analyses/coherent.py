@@ -25,6 +25,7 @@ from archlens.analyses.activations import pair, single
 from archlens.analyses.boxes import reshape_like
 from archlens.analyses.energy import reaches, statistics_factors, walk_back, winner_slope
 from archlens.analyses.expected_erf import cut, delta, incoming, middle, spatial, without_rule
+from archlens.analyses.gates import Chain
 from archlens.analyses.moments import (
     EPS,
     Forward,
@@ -170,18 +171,17 @@ def _wanted(graph: Graph, node: int, dependent: list[bool]) -> set[int]:
 def _node(fwd: Forward, node: Node, edges: list[tuple[int, Edge]], tangents: dict[int, _Tangent]) -> _Tangent:
     """A node's change is the sum of what its edges bring; branches are independent."""
     parts = [_edge(fwd, node, k, e, tangents[e.source]) for k, e in edges]
-    tied = _tied(fwd, node)
-    ties = [tied if fwd.at(node.id).chain and k == fwd.at(node.id).chain.skip else 1.0 for k, _ in edges]
+    chain = fwd.at(node.id).chain
+    ties = [1.0 if chain is None or k != chain.skip else _tied(chain) for k, _ in edges]
     own = sum((p.own * c for p, c in zip(parts, ties, strict=True)), start=np.zeros(()))
     squares = (p.across**2 * c**2 for p, c in zip(parts, ties, strict=True))
     across = np.sqrt(sum(squares, start=np.zeros(())))
     return _Tangent(np.asarray(own), np.asarray(across))
 
 
-def _tied(fwd: Forward, node: Node) -> float:
+def _tied(chain: Chain) -> float:
     """How much likelier the ReLU of a residual sum is on where the identity carries something."""
-    chain = fwd.at(node.id).chain
-    return 1.0 if chain is None else chain.on_given_skip() / max(chain.rectified()[2], 1e-12)
+    return chain.on_given_skip() / max(chain.rectified()[2], 1e-12)
 
 
 def _edge(fwd: Forward, node: Node, index: int, edge: Edge, t: _Tangent) -> _Tangent:

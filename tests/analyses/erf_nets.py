@@ -202,7 +202,8 @@ def largefov(w: int = 64) -> nn.Module:
 
     stages: list[nn.Module] = [
         conv(3), nn.MaxPool2d(3, 2, 1), conv(w), nn.MaxPool2d(3, 2, 1), conv(w), conv(w),
-        nn.MaxPool2d(3, 1, 1), conv(w, 2), conv(w, 2), nn.MaxPool2d(3, 1, 1), nn.AvgPool2d(3, 1, 1), conv(w, 4),
+        nn.MaxPool2d(3, 1, 1), conv(w, 2), conv(w, 2),
+        nn.MaxPool2d(3, 1, 1), nn.AvgPool2d(3, 1, 1), conv(w, 4),
     ]  # fmt: skip
     return Headed(nn.Sequential(*stages), w)
 
