@@ -51,7 +51,13 @@ def joined(layouts: Sequence[Layout], shape: Sequence[int]) -> Layout:
         known.sort(key=lambda atoms: -prod(a.size for a in atoms if a.axis >= 0))
         intact = [atoms for atoms in known if all(a.stride > 0 or a.axis < 0 for a in atoms)]
         out.append((intact or known or [(Atom(CHANNEL, n, 0),)])[0])
-    return tuple(out)
+    # What is left of a contracted axis is no position where the axis lives on elsewhere (attention whose
+    # values have a single channel).
+    alive = {a.axis for dim in out for a in dim if a.size > 1}
+    return tuple(
+        (Atom(CHANNEL, 1, 0),) if n == 1 and any(a.axis >= 0 and a.axis in alive for a in dim) else dim
+        for dim, n in zip(out, shape, strict=True)
+    )
 
 
 def along(atoms: tuple[Atom, ...], geometry: Geometry, n_in: int, size: int) -> tuple[Atom, ...]:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 Indices = NDArray[np.int64]
 Floats = NDArray[np.float64]
+NOISE = 1e-9  # source positions this close to a sample are on it
 
 
 @lru_cache(maxsize=4096)
@@ -126,21 +127,27 @@ def _pad(index: Indices, mode: str, n_in: int) -> tuple[Indices, Floats]:
 
 
 def _resize(geometry: Resize, n_in: int, n_out: int) -> tuple[Indices, Floats]:
-    """Taps in torch's own float64 arithmetic (ATen/native/UpSample.h), so that a weight which is zero
-    there is zero here; a weight that rational arithmetic would call zero may be 1e-16 in torch."""
+    """Taps as in ATen/native/UpSample.h.
+
+    Where the exact position falls on a sample, rounding may leave a weight of 1e-16 on its neighbour, in
+    float32 and float64 on different ones. Such a weight carries no picture: it counts as zero, as in exact
+    arithmetic. Nearest neighbours are picked in float32, as torch does for every type of tensor.
+    """
     o = np.arange(n_out, dtype=np.float64)
+    if geometry.mode in ("nearest", "nearest-exact"):
+        step = np.float32(1.0 / geometry.scale) if geometry.scale else np.float32(n_in) / np.float32(n_out)
+        half = np.float32(0.0 if geometry.mode == "nearest" else 0.5)
+        picked = np.floor((o.astype(np.float32) + half) * step).astype(np.int64)
+        index = np.minimum(picked, n_in - 1)[:, None]
+        return index, np.ones(index.shape)
     if geometry.align_corners:
-        ratio = (n_in - 1) / (n_out - 1) if n_out > 1 else 0.0
-        source = o * ratio
+        source = o * ((n_in - 1) / (n_out - 1) if n_out > 1 else 0.0)
     else:
-        ratio = 1.0 / geometry.scale if geometry.scale else n_in / n_out
+        same = geometry.mode == "linear" and n_in == n_out  # torch copies then, whatever the scale
+        ratio = 1.0 / geometry.scale if geometry.scale and not same else n_in / n_out
         source = ratio * (o + 0.5) - 0.5
-    if geometry.mode == "nearest":
-        index = np.minimum(np.floor(o * np.float32(ratio)), n_in - 1).astype(np.int64)[:, None]
-        return index, np.ones(index.shape)
-    if geometry.mode == "nearest-exact":
-        index = np.minimum(np.floor((o + 0.5) * np.float32(ratio)), n_in - 1).astype(np.int64)[:, None]
-        return index, np.ones(index.shape)
+    whole = np.round(source)
+    source = np.where(np.abs(source - whole) < NOISE, whole, source)
     if geometry.mode == "linear":
         source = np.maximum(source, 0.0)
         low = np.minimum(np.floor(source), n_in - 1).astype(np.int64)

@@ -120,6 +120,11 @@ def _resize(mode: Literal["nearest", "nearest-exact", "linear", "cubic"], n: int
         align = bool(call.args[2]) if mode in ("linear", "cubic") else False
         scales = _scales(call, n, 3 if mode in ("linear", "cubic") else 2)
         out = call.shape
+        if mode == "nearest" and n == 2:
+            # Where the sizes say 1 or 2, torch's kernel for images takes that for the factor given.
+            scales = [
+                None if out[2 + a] in (x.shape[2 + a], 2 * x.shape[2 + a]) else scales[a] for a in range(n)
+            ]
         steps = [Along(2 + a, Resize(mode, align, scales[a]), out[2 + a]) for a in range(n)]
         attrs = {"mode": mode, "align_corners": align}
         return Lowered("interpolate", call.edge(x, *steps), elementwise=numel(out) * taps**n, attrs=attrs)
@@ -199,8 +204,8 @@ def im2col(call: Call) -> Lowered:
     steps: list[Step] = [
         Along(2 + a, Window(kernel[a], stride[a], padding[a], dilation[a]), cells[a]) for a in range(2)
     ]
-    steps.append(Reshape((x.shape[0], x.shape[1], cells[0] * cells[1])))
     steps.append(Along(1, Grouped(x.shape[1]), call.shape[1]))
+    steps.append(Reshape(call.shape))
     return Lowered("unfold", call.edge(x, *steps))
 
 

@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from archlens.probes.tape import Entry, Tape, record, tensors
-from archlens.probes.twin_ops import CUT, OPS, SELF, Constant, NotPlayed, cubic, matmul, split
+from archlens.probes.twin_ops import CUT, OPS, SELF, Constant, NotPlayed, interpolation, matmul, split
 
 Bools = NDArray[np.bool_]
+INTERPOLATIONS = {"upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d"}
 # Results that take nothing of their arguments but type and shape, or a number.
 DARK = {
     "fill", "zero", "new_empty", "new_zeros", "new_ones", "new_full", "zeros_like", "ones_like", "full_like",
@@ -222,8 +223,8 @@ class _Player:
             return split(args, shapes, base)
         if base in SELF:
             return self._itself(entry)
-        if base == "upsample_bicubic2d":
-            return [cubic(args, shapes[0], vec=entry.func._overloadname == "vec")]
+        if base in INTERPOLATIONS:
+            return [interpolation(args, shapes[0], base, entry.func._overloadname == "vec")]
         kept = self._kept(entry, base, args)
         if base in ("_softmax", "_safe_softmax", "_log_softmax"):
             out: Any = softmax(args, kept)

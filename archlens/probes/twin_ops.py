@@ -100,15 +100,25 @@ def adaptive(args: Sequence[Any], _: Sequence[int]) -> tuple[Tensor, Tensor]:
     return out, out.clone()
 
 
-def cubic(args: Sequence[Any], shape: Sequence[int], *, vec: bool = False) -> Any:
-    """Bicubic interpolation with the absolute values of torch's own weights, one axis after the other."""
+def interpolation(args: Sequence[Any], shape: Sequence[int], name: str, vec: bool) -> Any:
+    """Linear and cubic interpolation by the absolute values of torch's own weights, one axis after the other.
+
+    Weights that exact arithmetic would call zero and rounding does not (1e-16) are dropped.
+    """
     x, align = args[0], bool(args[2])
-    scales = list(args[3] or [None, None]) if vec else [args[3], args[4]]
-    op = torch.ops.aten.upsample_bicubic2d.default
+    n = x.ndim - 2
+    scales = list(args[3] or [None] * n) if vec else list(args[3 : 3 + n])
+    op = getattr(torch.ops.aten, name).default
     for axis, scale in enumerate(scales):
-        n, m = x.shape[2 + axis], shape[2 + axis]
-        eye = torch.eye(n, dtype=x.dtype).reshape(n, 1, n, 1)
-        matrix = op(eye, [m, 1], align, scale, None).reshape(n, m).abs()
+        before, after = x.shape[2 + axis], shape[2 + axis]
+        line = [1] * n
+        line[axis] = before
+        eye = torch.eye(before, dtype=x.dtype).reshape(before, 1, *line)
+        line[axis] = after
+        along = [None] * n
+        along[axis] = scale
+        matrix = op(eye, line, align, *along).reshape(before, after).abs()
+        matrix = torch.where(matrix < 1e-9, 0.0, matrix)
         x = torch.tensordot(x, matrix, ([2 + axis], [0])).movedim(-1, 2 + axis)
     return x
 
@@ -248,7 +258,7 @@ SELF = {
     "replication_pad2d", "replication_pad3d", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle",
     "native_channel_shuffle", "im2col", "col2im", "upsample_nearest1d", "upsample_nearest2d",
     "upsample_nearest3d", "_upsample_nearest_exact1d", "_upsample_nearest_exact2d",
-    "_upsample_nearest_exact3d", "upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d",
+    "_upsample_nearest_exact3d",
 }  # fmt: skip
 
 SAME = {
