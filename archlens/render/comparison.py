@@ -22,9 +22,13 @@ _Row = tuple[str, Callable[[_Network], str]]
 _ESSENTIAL: tuple[_Row, ...] = (
     ("parameters", lambda n: si(n.f.params)),
     ("MACs", lambda n: si(n.f.macs)),
+    ("peak memory", lambda n: memory(n.f.peak_activation_bytes)),
     ("stride, deepest / score", lambda n: f"{axes(n.f.deepest_stride)} / {axes(n.f.output_stride)}"),
+    ("score map", lambda n: by(n.f.score_map)),
     ("field, px", lambda n: _field(n.f)),
+    ("sees, px", lambda n: _sees(n.f)),
     ("reach of image", lambda n: "-" if n.f.reach is None else percent(n.f.reach)),
+    ("global from", lambda n: n.f.global_from or "never"),
     ("95 % of energy within, px", lambda n: "-" if n.e.use.sides is None else f"{n.e.use.sides[95]:.0f}"),
     ("far energy", lambda n: "-" if n.e.use.far is None else percent(n.e.use.far)),
     ("far, deepest stream alone", lambda n: "-" if n.e.deep is None else percent(n.e.deep.far)),
@@ -34,15 +38,11 @@ _ESSENTIAL: tuple[_Row, ...] = (
 
 _REST: tuple[_Row, ...] = (
     ("elementwise", lambda n: si(n.f.elementwise)),
-    ("peak memory", lambda n: memory(n.f.peak_activation_bytes)),
     ("layers", lambda n: str(n.f.layers)),
-    ("score map", lambda n: by(n.f.score_map)),
     ("output map", lambda n: by(n.f.output_map)),
     ("class score", lambda n: n.f.class_score),
     ("head reads", lambda n: n.e.head_input or "-"),
-    ("sees, px", lambda n: _sees(n.f)),
     ("whole image from", lambda n: n.f.whole_from or "never"),
-    ("global from", lambda n: n.f.global_from or "never"),
     ("module's MACs", lambda n: "-" if n.e.cost.module_macs is None else si(n.e.cost.module_macs)),
     ("fusion's MACs", lambda n: "-" if n.e.cost.fusion is None else si(n.e.cost.fusion_macs)),
 )
