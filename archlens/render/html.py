@@ -78,9 +78,10 @@ def html(result: Comparison, command: str) -> str:
         result: The networks, their figures and findings; one network is a comparison with itself alone.
         command: The exact command line that makes this page again.
     """
+    labels = _labels(result.names)
     subjects = [
         _subject(index, *each)
-        for index, each in enumerate(zip(result.names, result.reports, result.summaries, strict=True))
+        for index, each in enumerate(zip(labels, result.reports, result.summaries, strict=True))
     ]
     style = Markup("\n".join(asset(name) for name in STYLES))
     head, body = (_script(names) for names in (HEAD_SCRIPTS, SCRIPTS))
@@ -89,7 +90,7 @@ def html(result: Comparison, command: str) -> str:
         environment()
         .get_template("page.html")
         .render(
-            title=" against ".join(result.names) if len(result.names) < 3 else ", ".join(result.names),
+            title=(" against " if len(labels) < 3 else ", ").join(labels),
             result=result,
             subjects=subjects,
             findings=found,
@@ -107,6 +108,12 @@ def html(result: Comparison, command: str) -> str:
             versions=versions(subjects[0].report),
         )
     )
+
+
+def _labels(names: Sequence[str]) -> list[str]:
+    """Files without their folders, which are nobody's business, where that still tells them apart."""
+    short = [name.rsplit("/", 1)[-1] for name in names]
+    return short if len(set(short)) == len(short) else list(names)
 
 
 def _subject(index: int, key: str, report: Report, figures: Figures) -> Subject:

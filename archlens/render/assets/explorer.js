@@ -56,7 +56,11 @@ function explorer(subjects) {
   sceneControls(draw);
   addEventListener("themechange", draw);
   new ResizeObserver(draw).observe(document.getElementById("lenses"));
-  window.archlens = { lenses: () => lenses.map((l) => l.seen) };
+  window.archlens = {
+    lenses: () => lenses.map((l) => l.seen),
+    keys: () => subjects.map((s) => s.key),
+    report: (i) => unpack(`report-${i}`),
+  };
 }
 
 const rescaled = (spot, from, to) =>

@@ -50,7 +50,7 @@ function selectionBar(subjects) {
     const subject = subjects.find((s) => s.key === state.current.model);
     const row = document.getElementById(`r${subject.index}-${subject.byName.get(state.current.layer).index}`);
     if (goto === "row") reveal(row);
-    if (goto === "graph") reveal(document.getElementById(`graph-${subject.index}`));
+    if (goto === "graph") reveal(document.querySelector(`#graph-${subject.index} .on`) ?? document.getElementById(`graph-${subject.index}`));
     if (goto === "explorer") reveal(document.getElementById(`lens-${subject.index}`));
   });
   for (const button of bar.querySelectorAll("[data-goto='graph']")) button.hidden = !document.querySelector(".graph");
@@ -61,7 +61,7 @@ function reveal(place) {
   place.closest("details")?.setAttribute("open", "");
   place.hidden = false;
   place.scrollIntoView({ block: "center" });
-  const stop = place.querySelector("a, button, [tabindex='0']");
+  const stop = place.matches("[tabindex='0']") ? place : place.querySelector("a[href], [data-part='map']");
   if (stop) stop.focus({ preventScroll: true });
 }
 
