@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from archlens.capture.call import Call, Lowered, Rule, numel, pair, spread
@@ -63,6 +65,33 @@ def running(op: str) -> Rule:
     return rule
 
 
+def recurrent_layer(call: Call) -> list[Lowered]:
+    """aten::mkldnn_rnn_layer: one direction of one LSTM layer, (T, N, C) -> (T, N, H) and the last states."""
+    x, hidden = call.tensor(0), call.out[0].shape[-1]
+    length, batch, channels = x.shape
+    mask = np.tri(length, dtype=bool)
+    if call.args[7]:  # backwards in time
+        mask = mask.T
+    mix = Along(2, Full(), hidden)
+    last = call.edge(x, mix, Along(0, Full(), 1))
+    steps = (
+        mix,
+        Reshape((1, length, batch, hidden)),
+        Along(0, Full(), length),
+        pack(mask[:, :, None, None]),
+        Along(1, Full(), 1),
+        Reshape(call.shape),
+    )
+    macs = length * batch * 4 * hidden * (channels + hidden)
+    attrs = {"weight": list(call.tensor(1).shape), "groups": 1}
+    whole = Lowered("lstm", call.edge(x, *steps), macs=macs, attrs=attrs)
+    states = [
+        Lowered("lstm", tuple(replace(e, steps=(*e.steps, Reshape(tuple(t.shape)))) for e in last))
+        for t in call.out[1:3]
+    ]
+    return [whole, *states]
+
+
 def gather(call: Call) -> Lowered:
     """aten::gather: elements along a dimension by an index that may depend on the input."""
     x, dim, index = call.tensor(0), int(call.args[1]), call.tensor(2)
@@ -116,6 +145,7 @@ RULES: dict[str, Rule] = {
     "cummin": running("cummin"),
     "logcumsumexp": running("cumsum"),
     "gather": gather,
+    "mkldnn_rnn_layer": recurrent_layer,
     "glu": glu,
     "channel_shuffle": channel_shuffle,
     "native_channel_shuffle": channel_shuffle,

@@ -44,8 +44,9 @@ class NeedsValues(RuntimeError):
     """The model looks at values, and a capture without arithmetic has none."""
 
 
-# Modules that insist on a state on the device of their input.
-RECURRENT = {"LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell"}
+# Modules that insist on a state on the device of their input. Long ones (LSTM) are quicker with values, where
+# a layer is one call.
+RECURRENT = {"GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell"}
 
 
 class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
