@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from archlens.results import FieldReport, Visible
+if TYPE_CHECKING:  # `models` has numbers to write and no report to read
+    from archlens.results import FieldReport, Visible
 
 Number = int | float
 _STEPS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
