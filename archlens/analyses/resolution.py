@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from archlens.analyses.context import MERGES
@@ -38,16 +39,26 @@ class Resolution:
 
 
 def resolution(
-    graph: Graph, fields: list[Field | None], cell: int, output: int, axis: int = 0
+    graph: Graph,
+    fields: list[Field | None],
+    cell: int,
+    output: int,
+    beside: Collection[int] = (),
+    axis: int = 0,
 ) -> Resolution | None:
-    """Strides on the way to the cell; None where no node has a lattice."""
+    """Strides on the way to the cell; None where no node has a lattice.
+
+    Args:
+        beside: Nodes whose own strides don't count: a context module's branches pool the map for a moment
+            and bring it back, which makes them no deeper stage and the module no decoder.
+    """
     needed = _ancestors(graph, cell)
     coarsest: dict[int, tuple[float, int]] = {}  # node -> (largest stride on any way to it, where first)
     for node in graph.nodes:
         own = _jump(fields[node.id], axis)
         before = [coarsest[e.source] for e in node.edges if e.source in coarsest and not e.gate]
         best = max(before, key=lambda c: c[0], default=None)
-        if own is not None and (best is None or own > best[0]):
+        if own is not None and node.id not in beside and (best is None or own > best[0]):
             best = (own, node.id)
         if best is not None:
             coarsest[node.id] = best

@@ -124,7 +124,7 @@ def _branch(
         mean_taps=None if window is None else window.mean_taps,
         centre_taps=None if window is None else window.centre,
         corner_taps=None if window is None else window.corner,
-        windows=_windows(s.boxes[b.end]),
+        windows=_windows(s.fork_boxes[b.end]),
         seen_centre=None if seen is None else seen.centre,
         seen_corner=None if seen is None else seen.corner,
         share=None if share is None else share.share,
@@ -161,5 +161,5 @@ def _windows(box: Box | None) -> int | None:
     """Different boxes among the positions of the first axis."""
     if box is None:
         return None
-    pairs = {(int(a), int(b)) for a, b in zip(box.lo[0].ravel(), box.hi[0].ravel(), strict=True)}
-    return len(pairs)
+    lo, hi = np.broadcast_arrays(box.lo[0], box.hi[0])
+    return len({(int(a), int(b)) for a, b in zip(lo.ravel(), hi.ravel(), strict=True)})

@@ -53,6 +53,11 @@ class Subject:
         return boxes(self.graph)
 
     @cached_property
+    def fork_boxes(self) -> list[Box | None]:
+        """What every node sees of the context module's fork."""
+        return boxes(self.graph, self.module.fork) if self.module is not None else []
+
+    @cached_property
     def module(self) -> ContextModule | None:
         """The context module that the cell depends on."""
         found = context_module(self.graph)
@@ -82,7 +87,8 @@ class Subject:
 
     @cached_property
     def resolution(self) -> Resolution | None:
-        return resolution(self.graph, self.fields, self.cell, self.output)
+        beside = {n for b in self.module.branches for n in b.nodes} if self.module else ()
+        return resolution(self.graph, self.fields, self.cell, self.output, beside)
 
     @cached_property
     def lens(self) -> Lens:

@@ -244,22 +244,22 @@ TEXT: dict[str, str] = {
         "to its rate)."
     ),
     # ---- literature
-    "published.skips": "Published: FCN's skips of pool4 and pool3 {_ablation}",
-    "published.field_of_view": "Published: fc6 as 3x3 at rate 12 instead of 4x4 at rate 4 {_ablation}",
-    "published.serial_context": "Published: the serial context module (Large) {_ablation}",
-    "published.aspp": "Published: ASPP instead of one rate (LargeFOV) {_ablation}",
-    "published.global_pooling": "Published: global average pooling alone (bin 1) {_ablation}",
-    "published.pyramid": "Published: bins 1, 2, 3, 6 instead of bin 1 {_ablation}",
-    "published.multi_grid": "Published: multi-grid (1, 2, 4) {_ablation}",
-    "published.image_pooling": "Published: image pooling in ASPP {_ablation}",
-    "published.fourth_rate": "Published: a fourth rate, 24, at output stride 16 {_ablation}",
-    "published.small_crop": "Published: training on crops of 321 px instead of 513 {_ablation}",
-    "published.output_stride": "Published: output stride 8 instead of 16 at evaluation {_ablation}",
-    "published.decoder": "Published: the decoder {_ablation}",
+    "published.skips": "Published: FCN's skips of pool4 and pool3: {_ablation}",
+    "published.field_of_view": "Published: fc6 as 3x3 at rate 12 instead of 4x4 at rate 4: {_ablation}",
+    "published.serial_context": "Published: the serial context module (Large): {_ablation}",
+    "published.aspp": "Published: ASPP instead of one rate (LargeFOV): {_ablation}",
+    "published.global_pooling": "Published: global average pooling alone (bin 1): {_ablation}",
+    "published.pyramid": "Published: bins 1, 2, 3, 6 instead of bin 1: {_ablation}",
+    "published.multi_grid": "Published: multi-grid (1, 2, 4): {_ablation}",
+    "published.image_pooling": "Published: image pooling in ASPP: {_ablation}",
+    "published.fourth_rate": "Published: a fourth rate, 24, at output stride 16: {_ablation}",
+    "published.small_crop": "Published: training on crops of 321 px instead of 513: {_ablation}",
+    "published.output_stride": "Published: output stride 8 instead of 16 at evaluation: {_ablation}",
+    "published.decoder": "Published: the decoder: {_ablation}",
     "published.image_pooling_removed": (
-        "Published: *removing* the image-level branch {_ablation} Global context is not always wanted."
+        "Published: *removing* the image-level branch: {_ablation} Global context is not always wanted."
     ),
-    "_ablation": "takes mIoU from {before:.2f} to {after:.2f} %, {gain:+.2f} points ({setting}; {source}).",
+    "_ablation": "mIoU from {before:.2f} to {after:.2f} %, {gain:+.2f} points ({setting}; {source}).",
     "step.deeplabv1": (
         "{before} to {after}: stride {deepest:num} becomes {new_deepest:num}, one dilated fc6 replaces the "
         "7x7. {_step}"

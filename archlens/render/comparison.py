@@ -9,7 +9,7 @@ from archlens.explain.comparison import Comparison
 from archlens.explain.evidence import Evidence
 from archlens.explain.figures import Figures
 from archlens.render.table import Column, Table
-from archlens.render.words import axes, by, memory, percent, phases, si
+from archlens.render.words import axes, by, memory, number, percent, phases, si
 
 
 class _Network(NamedTuple):
@@ -23,7 +23,7 @@ _ESSENTIAL: tuple[_Row, ...] = (
     ("parameters", lambda n: si(n.f.params)),
     ("MACs", lambda n: si(n.f.macs)),
     ("peak memory", lambda n: memory(n.f.peak_activation_bytes)),
-    ("stride, deepest / score", lambda n: f"{axes(n.f.deepest_stride)} / {axes(n.f.output_stride)}"),
+    ("stride, deepest / score", lambda n: _strides(n)),
     ("score map", lambda n: by(n.f.score_map)),
     ("field, px", lambda n: _field(n.f)),
     ("sees, px", lambda n: _sees(n.f)),
@@ -89,6 +89,13 @@ _CONVENTIONS = (
     "MACs: convolutions, linear layers and matrix products; FLOPs = 2 MACs; elementwise work apart.",
     "Peak memory: the input and the activations that are alive, not the weights.",
 )
+
+
+def _strides(n: _Network) -> str:
+    found = n.e.resolution
+    if found is None or found.cell is None:
+        return f"{axes(n.f.deepest_stride)} / {axes(n.f.output_stride)}"
+    return f"{number(found.deepest)} / {number(found.cell)}"
 
 
 def _coherent(e: Evidence) -> str:

@@ -104,7 +104,12 @@ def fixed_grid(evidence: Sequence[Evidence]) -> list[Finding]:
         if e.paths is None or not e.paths.fork_map:
             continue
         rows = e.paths.fork_map[0]
-        grid = [b for b in e.paths.branches if b.kind == "varies" and b.windows and b.windows < rows / 2]
+        # A sliding window has one for each row; bins that divide the map evenly have a local field too.
+        grid = [
+            b
+            for b in e.paths.branches
+            if b.kind != "global" and b.taps is None and b.windows and 1 < b.windows < rows / 2
+        ]
         sliding = [b for b in e.paths.branches if b.taps is not None and b.taps > 1 and b.mean_taps]
         if grid:
             out.append(
