@@ -62,9 +62,9 @@ def comparison_tables(comparison: Comparison, room: int | None = None, full: boo
     ]
     parts = _parts([max(map(len, column)) for column in columns], max(map(len, heads)), room)
     tables = []
-    for number, part in enumerate(parts):
-        title = f"{' | '.join(comparison.names)} at {by(comparison.input_shape[1:])}" if number == 0 else ""
-        last = number == len(parts) - 1
+    for index, part in enumerate(parts):
+        title = f"{' | '.join(comparison.names)} at {by(comparison.input_shape[1:])}" if index == 0 else ""
+        last = index == len(parts) - 1
         tables.append(
             Table(
                 title=title,
