@@ -9,6 +9,8 @@ put on the meta device, in place, so that ties between layers survive. Buffers k
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -47,9 +49,31 @@ def build_weightless(loaded: Loaded) -> nn.Module:
     if loaded.plain:
         with torch.device("meta"):
             return loaded.build()
-    with _NoFilling():
+    with _no_initialisers(), _NoFilling():
         model = loaded.build()
     return drop_values(model)
+
+
+@contextmanager
+def _no_initialisers() -> Iterator[None]:
+    """torch's own initialisers leave large tensors alone. Truncated normals draw until all values fit, which
+    never ends on values that nobody draws, so they are stopped at the door."""
+    names = [n for n in vars(nn.init) if n.startswith("_no_grad_")]
+    originals = {n: getattr(nn.init, n) for n in names}
+
+    def lazy(fill: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+        def filled(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+            return tensor if tensor.numel() > _LARGE else fill(tensor, *args, **kwargs)
+
+        return filled
+
+    for n, original in originals.items():
+        setattr(nn.init, n, lazy(original))
+    try:
+        yield
+    finally:
+        for n, original in originals.items():
+            setattr(nn.init, n, original)
 
 
 def drop_values(model: nn.Module) -> nn.Module:
