@@ -14,10 +14,10 @@ from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "oracle"))
 
-from tests.oracle.compare import Tally, compare
-from tests.oracle.drawn import Drawn, network
+from drawn_nets import Drawn, network
+from oracle_compare import Tally, compare
 
 
 def main(count: int, seed: int) -> int:

@@ -49,14 +49,23 @@ def parts(args: Sequence[Any]) -> list[Tensor]:
 # ------------------------------------------------------------------ the rules: (args, shape of the result)
 
 
-def convolution(args: Sequence[Any], _: Sequence[int]) -> Any:
-    """Equal weights. Divided by channels and the root of the taps: a chain of a hundred neither overflows in
-    its middle nor vanishes at its edges."""
-    x, weight = args[0], args[1]
+def convolution(args: Sequence[Any], shape: Sequence[int]) -> Any:
+    """Equal weights: the mean over a group's channels, one window of ones, the same for all its outputs.
+
+    Divided by the root of the taps: a chain of a hundred neither overflows in its middle nor vanishes at its
+    edges.
+    """
+    x, weight, transposed, groups = args[0], args[1], bool(args[6]), int(args[8])
     if isinstance(weight, Tensor) or not isinstance(x, Tensor):
         raise NotPlayed
-    w = torch.ones(weight.shape, dtype=x.dtype) / (weight.shape[1] * sqrt(prod(weight.shape[2:])))
-    return torch.ops.aten.convolution(x, w, None, *args[3:9])
+    kernel = tuple(weight.shape[2:])
+    if x.ndim == len(kernel) + 1:  # no batch
+        return convolution([x[None], *args[1:]], (1, *shape))[0]
+    mean = x.reshape(x.shape[0], groups, -1, *x.shape[2:]).mean(2)
+    ones = torch.ones((groups, 1, *kernel), dtype=x.dtype) / sqrt(prod(kernel))
+    out = torch.ops.aten.convolution(mean, ones, None, *args[3:6], transposed, args[7], groups)
+    each = shape[1] // groups
+    return out.unsqueeze(2).expand(-1, -1, each, *out.shape[2:]).reshape(tuple(shape))
 
 
 def max_pool(n: int) -> Op:

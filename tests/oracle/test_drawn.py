@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from drawn_nets import network
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
+from oracle_compare import Tally, compare
 
 from archlens.analyses.boxes import boxes
 from archlens.analyses.projective import projective
 from archlens.analyses.status import statuses
 from archlens.analyses.support import support
-from tests.oracle.compare import Tally, compare
-from tests.oracle.drawn import network
 
 
 @pytest.mark.filterwarnings("ignore")
