@@ -53,7 +53,10 @@ def operation(graph: Graph, layer: Layer) -> str:
     groups = node.attrs.get("groups", 1)
     if name in ("conv", "deconv") and isinstance(groups, int) and groups > 1:
         name = ("dw" if groups == node.shape[1] else "grouped ") + name
-    return " ".join(part for part in (name, _details(node)) if part) or layer.op
+    details = _details(node)
+    if name == "mean" and details:  # what adaptive pooling to one cell comes down to
+        name = "avg to"
+    return " ".join(part for part in (name, details) if part) or layer.op
 
 
 def _details(node: Node) -> str:

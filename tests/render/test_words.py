@@ -1,0 +1,75 @@
+"""Numbers, fields and boxes in words."""
+
+import pytest
+
+from archlens.render.words import axes, box, by, memory, number, percent, phases, si, size_words
+from archlens.results import FieldReport, Visible
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"), (999, "999"), (9408, "9.41 k"), (999_960, "1.00 M"), (188885763264, "188.9 G"),
+        (2_500_000_000_000, "2.50 T"), (9.996e3, "10.0 k"),
+    ],
+)  # fmt: skip
+def test_si(value, text):
+    assert si(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0, "0 B"), (1023, "1023 B"), (16908544, "16.1 MiB"), (2**31, "2.00 GiB")]
+)
+def test_memory(value, text):
+    assert memory(value) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0, "0.0 %"), (0.00001, "<0.1 %"), (0.0123, "1.2 %"), (0.9994, "99.9 %"), (1.0, "100 %")],
+)
+def test_percent(share, text):
+    assert percent(share) == text
+
+
+def test_numbers_and_axes():
+    assert (number(8), number(8.0), number(0.125), number(1 / 3)) == ("8", "8", "0.125", "0.333")
+    assert (axes((7, 7)), axes((7, 11)), axes(()), axes(None)) == ("7", "7x11", "-", "-")
+    assert by((3, 513, 513)) == "3x513x513"
+
+
+def test_phases():
+    assert phases(((436, 468), (436, 468))) == "436|468"
+    assert phases(((7,), (436, 468))) == "7 x 436|468"
+    assert phases(((1, 2, 3, 4),)) == "1..4"
+
+
+def field(kind, **more):
+    return FieldReport(**{"kind": kind, "size": None, "sizes": None, "jump": None, "start": None, **more})
+
+
+def test_kinds_of_fields():
+    local = field("local", size=(495, 495), sizes=((495,), (495,)))
+    assert size_words(local) == "495"
+    assert size_words(field("global", local=local)) == "global (local 495)"
+    assert size_words(field("varies")) == "varies"
+    assert size_words(field("unknown", reason="fft_fft2")) == "unknown: fft_fft2"
+    assert size_words(None) == "none"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        ((253, 253), (259, 259), "253..259"),
+        ((0, 0), (300, 300), "[0..300"),
+        ((17, 17), (512, 512), "17..512]"),
+        ((0, 0), (512, 512), "whole image"),
+        ((0, 10), (512, 20), "[0..512] x 10..20"),
+    ],
+)
+def test_boxes(low, high, text):
+    assert box(Visible((0, 0), low, high), (513, 513)) == text
+
+
+def test_a_unit_that_sees_nothing():
+    assert box(None, (513, 513)) == "nothing"
