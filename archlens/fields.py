@@ -138,6 +138,7 @@ def _support(base: FieldMap, graph: Graph, node: int, origin: int) -> FieldMap:
         reason = "it does not depend on it" if sure is None else sure.reason
         return replace(base, status="unknown", reason=reason)
     mask = support(graph, node, base.unit, origin)
+    assert mask is not None  # only an operation that is not understood makes it so
     found = gridding(mask)
     summary = {
         "pixels": int(mask.sum()),

@@ -22,55 +22,55 @@ Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Density:
+class Gridding:
     """How a support fills its own bounding box.
 
     Attributes:
-        span: Size of the box per axis, in positions of the origin.
+        span: Size of the box per axis, in positions of the origin; 0 for a unit that sees nothing.
         lines: Positions per axis at which the support touches anything.
-        gap: Longest run of untouched lines per axis.
-        share: Touched positions as a share of the box.
+        largest_gap: Longest run of untouched lines per axis.
+        density: Touched positions as a share of the box.
     """
 
     span: tuple[int, ...]
     lines: tuple[int, ...]
-    gap: tuple[int, ...]
-    share: float
+    largest_gap: tuple[int, ...]
+    density: float
 
     @property
     def holes(self) -> bool:
         """Whether whole lines inside the box are never touched."""
-        return any(g > 0 for g in self.gap)
+        return any(g > 0 for g in self.largest_gap)
 
 
 @dataclass(frozen=True)
-class Gridding:
-    """The verdict on one unit's field, seen from a map.
+class Verdict:
+    """One unit's field seen from a map, and what the rule says of the run of convolutions between them.
 
     Attributes:
-        density: Of the unit's support; None for a unit that sees nothing.
-        rates: Dilations of the run of convolutions between the two maps, in order; empty where the way is
-            no single chain.
+        field: Of the unit's support.
+        rates: Dilations of the run, in order; empty where the way is no single chain.
         kernel: Their common kernel size, or None.
         distance: Wang et al.'s M_2, the largest distance between two touched positions; None without a run.
         passes: What the rule says (see `hybrid`); None without a run.
     """
 
-    density: Density | None
+    field: Gridding
     rates: tuple[int, ...]
     kernel: int | None
     distance: int | None
     passes: bool | None
 
 
-def density(lit: Bools) -> Density | None:
-    """Measure a support; None where it is empty.
+def gridding(lit: Bools) -> Gridding:
+    """Measure a support.
 
     Args:
-        lit: Over the origin's positions.
+        lit: Over the origin's positions, as `support` gives it.
     """
     if not lit.any():
-        return None
+        none = (0,) * lit.ndim
+        return Gridding(none, none, none, 0.0)
     span, lines, gap = [], [], []
     box = []
     for axis in range(lit.ndim):
@@ -79,7 +79,7 @@ def density(lit: Bools) -> Density | None:
         span.append(int(touched[-1] - touched[0]) + 1)
         lines.append(len(touched))
         gap.append(int(np.diff(touched).max(initial=1)) - 1)
-    return Density(tuple(span), tuple(lines), tuple(gap), float(lit[tuple(box)].mean()))
+    return Gridding(tuple(span), tuple(lines), tuple(gap), float(lit[tuple(box)].mean()))
 
 
 def distances(rates: Sequence[int]) -> tuple[int, ...]:
@@ -97,7 +97,7 @@ def distances(rates: Sequence[int]) -> tuple[int, ...]:
 def hybrid(rates: Sequence[int], kernel: int = 3) -> bool:
     """Whether a run of dilated convolutions of one kernel size passes Wang et al.'s rule: M_2 <= kernel, and
     the rates have no common factor. It is a rule for runs that begin with a small rate; whether a field does
-    have holes is for its `Density` to say."""
+    have holes is for `Gridding` to say."""
     return largest_distance(rates) <= kernel and gcd(*rates) == 1
 
 
@@ -106,7 +106,7 @@ def largest_distance(rates: Sequence[int]) -> int:
     return distances(rates)[min(1, len(rates) - 1)]
 
 
-def gridding(graph: Graph, node: int, unit: Sequence[int], origin: int | None = None) -> Gridding | None:
+def verdict(graph: Graph, node: int, unit: Sequence[int], origin: int | None = None) -> Verdict | None:
     """The verdict on one unit; None where an operation that is not understood lies on the way.
 
     Args:
@@ -123,9 +123,9 @@ def gridding(graph: Graph, node: int, unit: Sequence[int], origin: int | None = 
     rates = tuple(r for _, r in run)
     kernels = {k for k, _ in run}
     if not rates or len(kernels) != 1:
-        return Gridding(density(lit), rates, None, None, None)
+        return Verdict(gridding(lit), rates, None, None, None)
     kernel = kernels.pop()
-    return Gridding(density(lit), rates, kernel, largest_distance(rates), hybrid(rates, kernel))
+    return Verdict(gridding(lit), rates, kernel, largest_distance(rates), hybrid(rates, kernel))
 
 
 def dilated_run(graph: Graph, node: int, origin: int) -> tuple[tuple[int, int], ...]:
