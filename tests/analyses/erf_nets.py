@@ -142,12 +142,13 @@ class Pyramid(nn.Module):
     def __init__(self, w: int = 48) -> None:
         super().__init__()
         self.trunk = trunk(w)
+        self.direct = nn.Identity()
         self.levels = nn.ModuleList([block(w, w // 4, 1) for _ in range(4)])
         self.last = block(2 * w, w)
 
     def forward(self, x: Tensor) -> Tensor:
         t = self.trunk(x)
-        views = [t]
+        views = [self.direct(t)]
         for bins, level in zip((1, 2, 3, 6), self.levels, strict=True):
             pooled = level(F.adaptive_avg_pool2d(t, bins))
             views.append(F.interpolate(pooled, size=t.shape[2:], mode="bilinear", align_corners=True))

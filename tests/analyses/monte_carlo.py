@@ -7,6 +7,7 @@ training mode (its own statistics, with the gradient through them), the squared 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -115,6 +116,35 @@ def monte_carlo(
     if handle is not None:
         handle.remove()
     return Referee(np.array(maps), np.array(coherent))
+
+
+def branch_energies(
+    model: nn.Module, side: int, runs: int, branches: list[nn.Module], *, batch: int = 8, seed: int = 0
+) -> Floats:
+    """Sampled energy maps of the gradient through one branch at a time, (runs, branches, H, W), with
+    calibrated statistics: the other branches' results are cut off from the gradient."""
+    calibrated(model)
+    open_branch = [-1]
+
+    def cut(index: int) -> Callable[[nn.Module, object, Tensor], Tensor]:
+        return lambda _m, _i, out: out if open_branch[0] == index else out.detach()
+
+    handles = [b.register_forward_hook(cut(k)) for k, b in enumerate(branches)]
+    out = np.zeros((runs, len(branches), side, side))
+    for run in range(runs):
+        g = torch.Generator().manual_seed(seed + run)
+        draw(model, g)
+        x = torch.randn(batch, 3, side, side, generator=g).requires_grad_()
+        direction = torch.randn(16, generator=g)
+        for k in range(len(branches)):
+            open_branch[0] = k
+            y = model(x)
+            middle = y[:, :, y.shape[2] // 2, y.shape[3] // 2]
+            (grad,) = torch.autograd.grad((middle @ (direction / direction.norm())).sum(), x)
+            out[run, k] = (grad.double() ** 2).sum(1).mean(0).numpy()
+    for handle in handles:
+        handle.remove()
+    return out
 
 
 def binned(energy: Floats, size: int = 8) -> Floats:
