@@ -6,6 +6,7 @@ Commands raise; `run` turns what they raise into one screen of words and an exit
 
 from __future__ import annotations
 
+import inspect
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -77,7 +78,9 @@ def build_app() -> typer.Typer:
     )
     app.callback()(_root)
     for command in COMMANDS:
-        app.command()(command)
+        # In full: the plain help would cut it after forty letters.
+        about = (inspect.getdoc(command) or "").partition("\n\n")[0]
+        app.command(short_help=" ".join(about.split()))(command)
     return app
 
 
