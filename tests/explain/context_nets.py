@@ -127,7 +127,7 @@ class Skips(nn.Module):
         for score, finer in ((self.score2, b), (self.score1, a)):
             out = F.interpolate(out, size=finer.shape[-2:], mode="bilinear", align_corners=True)
             out = out + score(finer)
-        return out
+        return F.interpolate(out, size=x.shape[-2:], mode="bilinear", align_corners=True)
 
 
 def graph_of(model: nn.Module, side: int = SIDE) -> Graph:
