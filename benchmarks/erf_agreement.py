@@ -216,12 +216,12 @@ LIMITS = """
 * **Coherent response.** It is that of constant statistics. In training mode the gradient through the batch
   statistics adds a faint uniform part, and takes some of the pooled branches' away: of a pooled branch over
   eight images about a third. Pooled features vary in few common directions, which batch norm holds down: the
-  closed form does not know them and is up to a third high for image pooling. Below a bilinear decoder (unet) it
-  is a quarter to a third low: the tangent keeps one amplitude for all lags.
+  closed form does not know them and is up to a third high for image pooling. Below a bilinear decoder it
+  is a quarter to a third low (unet): the tangent keeps one amplitude for all lags.
 * **Images.** White noise is the yardstick here. `Setting(images="natural")` assumes the 1/f spectrum of
   photographs, where pooled values vary more and pooled branches weigh less in pixel energy.
 * **Width.** The theory is for wide layers; these networks have 32 to 64 channels.
-* **Lags.** Correlations between gradients are followed over two cells of the map at hand. A fixed average over
+* **Lags.** Correlations between gradients are followed over two cells of the map at hand. An average over
   more than three cells on top of another one (a 7x7 average pool of stride 1 over a resize) loses the rest.
 * **Trained weights** are another matter: that is what the gradient and the occlusion field are for.
 """
