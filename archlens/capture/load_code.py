@@ -7,6 +7,7 @@ image: it returns a tensor, a tuple of arguments, or a dict of them.
 from __future__ import annotations
 
 import copy
+import hashlib
 import importlib
 import importlib.util
 import sys
@@ -22,6 +23,7 @@ from archlens.errors import ModelLoadError, did_you_mean
 from archlens.spec import Spec
 
 EXAMPLE = "example_input"
+_DIGEST = "__archlens_digest__"
 
 
 def load_file(spec: Spec) -> Loaded:
@@ -73,22 +75,26 @@ def _import_file(path: Path) -> ModuleType:
         sys.path.insert(0, str(folder))
     name = ".".join(parts)
     known = sys.modules.get(name)
-    if known is not None and getattr(known, "__file__", None) == str(path):
-        return known
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    ours = known is not None and getattr(known, "__file__", None) == str(path)
+    if known is not None and ours and getattr(known, _DIGEST, digest) == digest:
+        return known  # unchanged since it was loaded (or loaded by the program that we run in)
     if len(parts) > 1 and parts[0] not in sys.modules:
         return importlib.import_module(name)
-    if known is not None or name in sys.stdlib_module_names:
+    if (known is not None and not ours) or name in sys.stdlib_module_names:
         name = f"archlens_user_{path.stem}"  # another module has the name already: leave it alone
     found = importlib.util.spec_from_file_location(name, path)
     assert found is not None
-    assert found.loader is not None
     module = importlib.util.module_from_spec(found)
     sys.modules[name] = module
     try:
-        found.loader.exec_module(module)
+        # From the source, not by the loader: a byte-code file of the same second and size would be taken
+        # for that of the file as it is now.
+        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
     except BaseException:
         del sys.modules[name]
         raise
+    setattr(module, _DIGEST, digest)
     return module
 
 

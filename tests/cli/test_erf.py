@@ -1,0 +1,104 @@
+"""`archlens erf`: the four methods, the files it writes, and what it refuses."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SMALL = ("--input-size", "3x65x65")
+
+
+def load(path: Path) -> tuple[np.ndarray, dict[str, object]]:
+    with np.load(io.BytesIO(path.read_bytes())) as data:
+        return data["map"], json.loads(str(data["meta"]))
+
+
+def test_expected_map_and_its_metadata(cli, tmp_path):
+    file = tmp_path / "map.npz"
+    assert cli("erf", "pspnet", *SMALL, "-o", str(file)).code == 0
+    energy, meta = load(file)
+    assert energy.shape == (65, 65)
+    assert energy.dtype == np.float64
+    assert energy.sum() == pytest.approx(1.0)
+    assert (meta["layer"], meta["unit"], meta["from"]) == ("conv6", [4, 4], "input")
+    assert meta["status"] == "assumed"
+    assert meta["assumptions"]
+
+
+def test_support_is_what_reaches_the_unit(cli, tmp_path):
+    file = tmp_path / "map.npz"
+    words = ("--layer", "backbone.pool1", "--unit", "60,60", "--method", "support", "-o", str(file))
+    said = cli("erf", "fcn32s_vgg16", *SMALL, *words)
+    assert said.code == 0
+    mask, meta = load(file)
+    assert mask.dtype == bool
+    # pool1 reads rows 120, 121 of conv1_2, which reads 119..122 of conv1_1, which is padded by 100.
+    rows, cols = np.nonzero(mask)
+    assert (rows.min(), rows.max(), cols.min(), cols.max()) == (19, 24, 19, 24)
+    assert mask.sum() == 36
+    assert meta["status"] == "exact"
+    assert meta["visible"] == {"lo": [19, 19], "hi": [24, 24]}
+
+
+def test_from_another_layer(cli, tmp_path):
+    file = tmp_path / "map.npz"
+    words = ("--from", "backbone.pool5", "--method", "support", "-o", str(file))
+    assert cli("erf", "deeplabv2_vgg16", *SMALL, "--layer", "aspp.fc6_1", *words).code == 0
+    mask, meta = load(file)
+    assert mask.shape == (9, 9)
+    assert meta["from"] == "backbone.pool5"
+    assert {tuple(p) for p in np.argwhere(mask)} == {
+        (4, 4)
+    }  # rate 6 on a map of 9: only the centre is inside
+
+
+def test_gradient_over_random_weights(cli):
+    said = cli("erf", "alexnet", "--layer", "backbone.conv2", "--method", "gradient", "--runs", "2",
+               "--device", "cpu", "--json")  # fmt: skip
+    data = json.loads(said.out)
+    assert said.code == 0
+    assert data["runs"] == 2
+    assert data["map_shape"] == [227, 227]
+    value, error = data["summary"]["erf_50"]
+    assert 0 < value < 51
+    assert error > 0
+
+
+def test_text_names_the_unit_and_the_status(cli):
+    said = cli("erf", "alexnet", "--layer", "backbone.conv1").out
+    assert "expected field of backbone.conv1, unit 27,27" in said
+    assert "assumed" in said
+    assert "ERF 50 %" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--layer", "nope"), "nope"),
+        (("--unit", "99,99"), "map is"),
+        (("--method", "guess"), "guess"),
+        (("-o", "map.gif"), ".gif"),
+        (("--method", "gradient", "--images", "nowhere"), "nowhere"),
+        (("--method", "gradient", "--mean", "a,b"), "--mean"),
+        (("--method", "gradient", "--device", "meta"), "meta"),
+    ],
+)
+def test_wrong_use_is_named(cli, words, expected):
+    said = cli("erf", "alexnet", *words)
+    assert said.code == 2
+    assert expected in said.err
+    assert "Traceback" not in said.err
+
+
+def test_the_occlusion_table(cli):
+    said = cli("erf", "alexnet", "--method", "occlusion", "--limit", "1", "--stride", "72", "--patch", "24",
+               "--device", "cpu", "--json")  # fmt: skip
+    rows = {row["name"]: row for row in json.loads(said.out)["layers"]}
+    assert {"backbone.pool1", "backbone.pool2", "backbone.conv3", "backbone.conv4", "backbone.pool5"} <= set(
+        rows
+    )
+    assert rows["backbone.pool5"]["theoretical_size"] == [195, 195]
