@@ -64,7 +64,10 @@ def specs() -> list[str]:
 
         for name in architectures():
             encoders = ("",) if name == "dpt" else SMP_ENCODERS
-            out += [f"smp:{name}" + (f"?encoder_name={e}" if e else "") for e in encoders]
+            refused = ("mit_b0",) if name in ("linknet", "unetplusplus") else ()  # by the package itself
+            out += [
+                f"smp:{name}" + (f"?encoder_name={e}" if e else "") for e in encoders if e not in refused
+            ]
     except ImportError:
         pass
     return out

@@ -60,7 +60,8 @@ def running(op: str) -> Rule:
             Along(dim + 1, Full(), 1),
             Reshape(call.shape),
         )
-        return Lowered(op, call.edge(x, *steps), elementwise=work)
+        # The element itself is read too: its edge keeps the dimension's place in the map.
+        return Lowered(op, call.edge(x) + call.edge(x, *steps), elementwise=work)
 
     return rule
 
@@ -84,7 +85,7 @@ def recurrent_layer(call: Call) -> list[Lowered]:
     )
     macs = length * batch * 4 * hidden * (channels + hidden)
     attrs = {"weight": list(call.tensor(1).shape), "groups": 1}
-    whole = Lowered("lstm", call.edge(x, *steps), macs=macs, attrs=attrs)
+    whole = Lowered("lstm", call.edge(x, mix) + call.edge(x, *steps), macs=macs, attrs=attrs)
     states = [
         Lowered("lstm", tuple(replace(e, steps=(*e.steps, Reshape(tuple(t.shape)))) for e in last))
         for t in call.out[1:3]

@@ -104,8 +104,8 @@ def _capture(
         except ArchlensError:
             raise
         except Exception as second:
-            if (graph := _in_training(model, inputs, name, second)) is not None:
-                return graph
+            if (trained := _in_training(model, inputs, name, second)) is not None:
+                return trained
             raise _failed(name, inputs, second) from second
         why = str(first) if isinstance(first, NeedsValues) else f"without values it fails ({_words(first)})"
         note = f"run with real tensors on {where}: {why}"
