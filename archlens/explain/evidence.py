@@ -15,6 +15,7 @@ from archlens.analyses.degeneration import degeneration
 from archlens.analyses.edit import dilated
 from archlens.analyses.fov import FieldOfView, field_of_view
 from archlens.analyses.growth import first_covering
+from archlens.analyses.receptive_field import receptive_fields
 from archlens.analyses.summaries import centred_sides
 from archlens.analyses.tiling import Tiling, tiling
 from archlens.analyses.unproductive import unproductive
@@ -165,6 +166,9 @@ class Evidence:
         use: The cell's use of the image.
         head: The cell's use of the map that the head reads, and
         head_input: that map's layer.
+        head_cells: Cells a side that the head's branches read of it; of a head without branches, the one
+            window that they make together.
+        head_map: Cells a side of that map.
         streams: What a decoder adds up, the deepest first.
     """
 
@@ -175,6 +179,8 @@ class Evidence:
     use: Use
     head: Use | None
     head_input: str | None
+    head_cells: tuple[int, ...]
+    head_map: int
     streams: tuple[Stream, ...]
     growth: GrowthEvidence
     paths: Paths | None
@@ -227,6 +233,8 @@ def gather(
         use=use,
         head=head,
         head_input=None if head_input is None else subject.name(head_input),
+        head_cells=_head_cells(subject),
+        head_map=0 if head_input is None else max(map_sides(subject, head_input), default=0),
         streams=streams,
         growth=_growth(subject),
         paths=paths(subject),
@@ -264,6 +272,20 @@ def _reach(s: Subject) -> Reach:
         seen=coverage(s.graph, s.cell, s.boxes[s.cell]),
         fov=field_of_view(s.graph, s.cell),
     )
+
+
+def map_sides(s: Subject, node: int) -> tuple[int, ...]:
+    """Sides of a node's map, cells."""
+    return tuple(s.graph.nodes[node].shape[d] for d in s.graph.nodes[node].positions)
+
+
+def _head_cells(s: Subject) -> tuple[int, ...]:
+    if s.module is not None:
+        return tuple(b.extent for b in s.module.branches)
+    if s.head_input is None or s.last is None:
+        return ()
+    field = receptive_fields(s.graph, s.head_input)[s.last.node]
+    return (field[0].path.size,) if field and field[0].path else ()
 
 
 def _growth(s: Subject) -> GrowthEvidence:

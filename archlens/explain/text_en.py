@@ -18,6 +18,19 @@ WORDS: dict[str, str] = {
     "bottom": "bottom",
     "left": "left",
     "right": "right",
+    "skips": "skips of pool4 and pool3 in FCN",
+    "field_of_view": "fc6 as 3x3 at rate 12 instead of 4x4 at rate 4",
+    "serial_context": "the serial context module (Large)",
+    "aspp": "ASPP instead of one rate (LargeFOV)",
+    "global_pooling": "global average pooling alone (bin 1)",
+    "pyramid": "bins 1, 2, 3, 6 instead of bin 1",
+    "multi_grid": "multi-grid (1, 2, 4)",
+    "image_pooling": "image pooling in ASPP",
+    "fourth_rate": "a fourth rate, 24, at output stride 16",
+    "small_crop": "training on crops of 321 px instead of 513",
+    "output_stride": "output stride 8 instead of 16 at evaluation",
+    "decoder": "the decoder",
+    "image_pooling_removed": "*removing* the image-level branch",
 }
 
 TEXT: dict[str, str] = {
@@ -244,38 +257,19 @@ TEXT: dict[str, str] = {
         "to its rate)."
     ),
     # ---- literature
-    "published.skips": "Published: FCN's skips of pool4 and pool3: {_ablation}",
-    "published.field_of_view": "Published: fc6 as 3x3 at rate 12 instead of 4x4 at rate 4: {_ablation}",
-    "published.serial_context": "Published: the serial context module (Large): {_ablation}",
-    "published.aspp": "Published: ASPP instead of one rate (LargeFOV): {_ablation}",
-    "published.global_pooling": "Published: global average pooling alone (bin 1): {_ablation}",
-    "published.pyramid": "Published: bins 1, 2, 3, 6 instead of bin 1: {_ablation}",
-    "published.multi_grid": "Published: multi-grid (1, 2, 4): {_ablation}",
-    "published.image_pooling": "Published: image pooling in ASPP: {_ablation}",
-    "published.fourth_rate": "Published: a fourth rate, 24, at output stride 16: {_ablation}",
-    "published.small_crop": "Published: training on crops of 321 px instead of 513: {_ablation}",
-    "published.output_stride": "Published: output stride 8 instead of 16 at evaluation: {_ablation}",
-    "published.decoder": "Published: the decoder: {_ablation}",
-    "published.image_pooling_removed": (
-        "Published: *removing* the image-level branch: {_ablation} Global context is not always wanted."
+    "published": "Published: {what:word}: mIoU from {before:.2f} to {after:.2f} %, {gain:+.2f} points ({setting}; {source}).",
+    "published.removed": (
+        "Published: {what:word}: mIoU from {before:.2f} to {after:.2f} %, {gain:+.2f} points ({setting}; {source}). "
+        "Global context is not always wanted."
     ),
-    "_ablation": "mIoU from {before:.2f} to {after:.2f} %, {gain:+.2f} points ({setting}; {source}).",
-    "step.deeplabv1": (
-        "{before} to {after}: stride {deepest:num} becomes {new_deepest:num}, one dilated fc6 replaces the "
-        "7x7. {_step}"
+    "step": (
+        "{before} to {after}: the head reads {cells:layers} of {map} cells a side, then {new_cells:layers} of "
+        "{new_map}. Deepest stride {deepest:num} to {new_deepest:num}, score stride {stride:num} to "
+        "{new_stride:num}; finite field {field:px} to {new_field:px}, 95 % square {side95:px} to {new_side95:px}, "
+        "far energy {far:pct} to {new_far:pct} (random weights); {macs:si} to {new_macs:si} MACs, {params:si} to "
+        "{new_params:si} parameters. Published for one part of the step alone, {measured:each:_measured}"
     ),
-    "step.deeplabv2": "{before} to {after}: four rates in parallel instead of one, a deeper trunk. {_step}",
-    "step.deeplabv3": (
-        "{before} to {after}: image pooling and a 1x1 join ASPP, multi-grid rates in the trunk. {_step}"
-    ),
-    "step.deeplabv3plus": "{before} to {after}: a decoder brings finer maps back, another trunk. {_step}",
-    "_step": (
-        "Finite field {field:px} to {new_field:px}; 95 % square {side95:px} to {new_side95:px}; far energy "
-        "{far:pct} to {new_far:pct}; score stride {stride:num} to {new_stride:num}; {macs:si} to {new_macs:si} "
-        "MACs, {params:si} to {new_params:si} parameters (use: random weights). Published for this step, by "
-        "itself: {measured:each:_measured}"
-    ),
-    "_measured": "{before:.2f} to {after:.2f} % mIoU ({setting}; {source}).",
+    "_measured": "{what:word}: {before:.2f} to {after:.2f} % mIoU ({setting}; {source}).",
     # ---- headings
     "_findings": "Findings",
     "_assumptions": "Assumed: {items}",

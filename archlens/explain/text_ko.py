@@ -14,6 +14,19 @@ WORDS: dict[str, str] = {
     "bottom": "아래",
     "left": "왼쪽",
     "right": "오른쪽",
+    "skips": "FCN의 pool4, pool3 skip",
+    "field_of_view": "rate 4의 4x4 대신 rate 12의 3x3 fc6",
+    "serial_context": "직렬 context module(Large)",
+    "aspp": "하나의 rate(LargeFOV) 대신 ASPP",
+    "global_pooling": "global average pooling만(bin 1)",
+    "pyramid": "bin 1 대신 bin 1, 2, 3, 6",
+    "multi_grid": "multi-grid(1, 2, 4)",
+    "image_pooling": "ASPP의 image pooling",
+    "fourth_rate": "output stride 16에서 네 번째 rate 24",
+    "small_crop": "513 대신 321 px crop으로 학습",
+    "output_stride": "평가 시 output stride 16 대신 8",
+    "decoder": "decoder",
+    "image_pooling_removed": "image-level branch를 *제거*",
 }
 
 TEXT: dict[str, str] = {
@@ -224,36 +237,19 @@ TEXT: dict[str, str] = {
         "그대로이다(random weight; 학습된 weight는 그 rate에 묶여 있다)."
     ),
     # ---- literature
-    "published.skips": "논문: FCN의 pool4, pool3 skip으로 {_ablation}",
-    "published.field_of_view": "논문: fc6을 rate 4의 4x4 대신 rate 12의 3x3으로 하여 {_ablation}",
-    "published.serial_context": "논문: 직렬 context module(Large)로 {_ablation}",
-    "published.aspp": "논문: 하나의 rate(LargeFOV) 대신 ASPP로 {_ablation}",
-    "published.global_pooling": "논문: global average pooling만으로(bin 1) {_ablation}",
-    "published.pyramid": "논문: bin 1 대신 bin 1, 2, 3, 6으로 {_ablation}",
-    "published.multi_grid": "논문: multi-grid(1, 2, 4)로 {_ablation}",
-    "published.image_pooling": "논문: ASPP의 image pooling으로 {_ablation}",
-    "published.fourth_rate": "논문: output stride 16에서 네 번째 rate 24로 {_ablation}",
-    "published.small_crop": "논문: 513 대신 321 px crop으로 학습하여 {_ablation}",
-    "published.output_stride": "논문: 평가 시 output stride 16 대신 8로 {_ablation}",
-    "published.decoder": "논문: decoder로 {_ablation}",
-    "published.image_pooling_removed": (
-        "논문: image-level branch를 *없애서* {_ablation} global context가 늘 이로운 것은 아니다."
+    "published": "논문: {what:word}: mIoU {before:.2f}에서 {after:.2f} %로, {gain:+.2f} point({setting}; {source}).",
+    "published.removed": (
+        "논문: {what:word}: mIoU {before:.2f}에서 {after:.2f} %로, {gain:+.2f} point({setting}; {source}). "
+        "global context가 늘 이로운 것은 아니다."
     ),
-    "_ablation": "mIoU가 {before:.2f}에서 {after:.2f} %로, {gain:+.2f} point({setting}; {source}).",
-    "step.deeplabv1": (
-        "{before}에서 {after}로: stride {deepest:num} 대신 {new_deepest:num}, 7x7 대신 dilated fc6 하나. {_step}"
+    "step": (
+        "{before}에서 {after}로: head가 한 변 {map} cell 중 {cells:layers}을 읽다가 {new_map} 중 {new_cells:layers}을 읽는다. 가장 깊은 "
+        "stride {deepest:num}에서 {new_deepest:num}, score stride {stride:num}에서 {new_stride:num}; 유한 field {field:px}에서 "
+        "{new_field:px}, 95 % 정사각형 {side95:px}에서 {new_side95:px}, far energy {far:pct}에서 {new_far:pct}(random weight); "
+        "{macs:si}에서 {new_macs:si} MACs, parameter {params:si}에서 {new_params:si}. 이 단계의 한 부분만에 대한 논문 실측, "
+        "{measured:each:_measured}"
     ),
-    "step.deeplabv2": "{before}에서 {after}로: rate 하나 대신 병렬 rate 넷, 더 깊은 trunk. {_step}",
-    "step.deeplabv3": (
-        "{before}에서 {after}로: ASPP에 image pooling과 1x1이 더해지고 trunk에 multi-grid. {_step}"
-    ),
-    "step.deeplabv3plus": "{before}에서 {after}로: decoder가 촘촘한 map을 되살리고 trunk가 바뀐다. {_step}",
-    "_step": (
-        "유한 field {field:px}에서 {new_field:px}; 95 % 정사각형 {side95:px}에서 {new_side95:px}; far energy {far:pct}에서 "
-        "{new_far:pct}; score stride {stride:num}에서 {new_stride:num}; {macs:si}에서 {new_macs:si} MACs, parameter {params:si}에서 "
-        "{new_params:si}(사용 범위: random weight). 이 단계만의 논문 실측: {measured:each:_measured}"
-    ),
-    "_measured": "{before:.2f}에서 {after:.2f} % mIoU({setting}; {source}).",
+    "_measured": "{what:word}: {before:.2f}에서 {after:.2f} % mIoU({setting}; {source}).",
     # ---- headings
     "_findings": "발견",
     "_assumptions": "가정: {items}",

@@ -20,7 +20,7 @@ def published(evidence: Sequence[Evidence]) -> list[Finding]:
             (),
             "published",
             39 + min(abs(a.gain), 10) / 10,
-            a.what,
+            "removed" if a.what == "image_pooling_removed" else "",
         )
         for family in families
         for a in about(family)
@@ -36,6 +36,8 @@ def steps(evidence: Sequence[Evidence]) -> list[Finding]:
     out = []
     for number, (a, b) in enumerate(pairwise(chain)):
         if a.use.far is None or b.use.far is None or a.use.sides is None or b.use.sides is None:
+            continue
+        if not a.head_cells or not b.head_cells:
             continue
         if not a.reach.sizes or not b.reach.sizes or a.resolution is None or b.resolution is None:
             continue
@@ -53,6 +55,10 @@ def steps(evidence: Sequence[Evidence]) -> list[Finding]:
                     "new_far": b.use.far,
                     "side95": a.use.sides[95] if deep is None else deep.side95,
                     "new_side95": b.use.sides[95],
+                    "cells": list(a.head_cells),
+                    "new_cells": list(b.head_cells),
+                    "map": a.head_map,
+                    "new_map": b.head_map,
                     "stride": a.resolution.cell or a.resolution.deepest,
                     "new_stride": b.resolution.cell or b.resolution.deepest,
                     "deepest": a.resolution.deepest,
@@ -67,7 +73,6 @@ def steps(evidence: Sequence[Evidence]) -> list[Finding]:
                 "assumed",
                 # In the lineage's order, one after the other.
                 (89.5 if len(chain) > 3 else 71) - number * 0.1,
-                b.family or "",
             )
         )
     return out

@@ -41,7 +41,7 @@ def missing_path(evidence: Sequence[Evidence]) -> list[Finding]:
                 },
                 (e.paths.fork, e.paths.merge),
                 "exact",
-                85,
+                85.5 if any(b.kind == "global" for b in e.paths.branches) else 85.0,
                 "global" if any(b.kind == "global" for b in e.paths.branches) else "rates",
             )
         )
