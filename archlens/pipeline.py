@@ -42,6 +42,7 @@ def analyze(
     *,
     example: Any = None,
     settings: Sequence[str] = (),
+    device: str = "auto",
     layer: str | None = None,
     unit: Sequence[int] | None = None,
     origin: str | None = None,
@@ -57,6 +58,7 @@ def analyze(
             single number is a sequence of tokens or samples.
         example: What a live module is called with instead: a tensor, a tuple of arguments, or a dict.
         settings: Options of a spec as "key=value" texts.
+        device: Where a model of a spec runs if it needs values: auto, cpu, cuda, cuda:1; meta: nowhere.
         layer: The layer that `unit` is in; default: the class-score cell's.
         unit: The unit whose visible box is reported, an index a position dimension; default the centre.
             Other layers report theirs of the same index, or their centre where their map has none.
@@ -76,7 +78,7 @@ def analyze(
         spec = parse_spec(model, settings)
         if spec.kind == "report":
             return _saved(spec.target, size, layer, unit, origin, at)
-        graph, name = _captured(spec, size, progress, use_cache)
+        graph, name = _captured(spec, size, device, progress, use_cache)
         text = (
             spec.text if not settings else spec.text + ("&" if "?" in spec.text else "?") + "&".join(settings)
         )
@@ -89,7 +91,7 @@ def analyze(
 
 
 def _captured(
-    spec: Spec, size: tuple[tuple[int, ...], ...], progress: Progress, use_cache: bool
+    spec: Spec, size: tuple[tuple[int, ...], ...], device: str, progress: Progress, use_cache: bool
 ) -> tuple[Graph, str]:
     """The graph and the name of what a spec names, from the cache where that is allowed and there."""
     wanted = cache.key(spec, size[0] if size else None) if use_cache and len(size) < 2 else None
@@ -98,7 +100,7 @@ def _captured(
     progress("loading torch")
     from archlens.capture.run import capture_spec
 
-    graph, name = capture_spec(spec, size, progress)
+    graph, name = capture_spec(spec, size, progress, device)
     if wanted is not None:
         cache.store(wanted, graph, name)
     return graph, name

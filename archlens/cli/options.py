@@ -45,7 +45,8 @@ InputSize = Annotated[
     typer.Option(
         "--input-size",
         metavar="CxHxW",
-        help="Channels x spatial size, never the batch. Default: the network's own.",
+        help="Channels x spatial size, never the batch; several inputs with commas between. "
+        "Default: the network's own.",
         show_default=False,
     ),
 ]

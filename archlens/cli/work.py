@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from archlens.cli.progress import Progress
 from archlens.errors import UsageError
-from archlens.spec import parse_size, parse_spec, parse_unit
+from archlens.spec import parse_sizes, parse_spec, parse_unit
 
 if TYPE_CHECKING:
     from archlens.results import Report
@@ -32,7 +32,7 @@ def report_of(
 
     Options are read first: a malformed size must not wait for torch.
     """
-    size = None if input_size is None else parse_size(input_size)
+    size = None if input_size is None else parse_sizes(input_size)
     where = None if unit is None else parse_unit(unit)
     check_device(device)
     spec = parse_spec(model, settings or ())
@@ -46,6 +46,7 @@ def report_of(
             model,
             size,
             settings=settings or (),
+            device=device,
             layer=layer,
             unit=where,
             origin=origin,
