@@ -72,7 +72,7 @@ def show(
     wanted = asked["--sizes"] or (
         SIZES if full or json or (output or "").endswith((".json", ".html")) else ""
     )
-    sides = _sides(str(wanted))
+    sides = parse_sides(str(wanted))
     result = gathered(models, asked, device, size, sides, lang)
 
     from archlens.render import csv, findings, markdown
@@ -202,7 +202,12 @@ def _edited(report: Report, edit: str) -> Report:
     return replace(made, notes=(*report.notes, f"edited: {edit}"))
 
 
-def _sides(text: str) -> list[int]:
+def parse_sides(text: str) -> list[int]:
+    """The side lengths of --sizes.
+
+    Raises:
+        UsageError: Not whole numbers.
+    """
     parts = [p for p in text.split(",") if p.strip()]
     if not all(p.strip().isdigit() and int(p) > 0 for p in parts):
         raise UsageError(f"--sizes {text}: not whole numbers", f"As in --sizes {SIZES}.")

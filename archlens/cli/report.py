@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
+from archlens.cli.context import Cut, Lang, Sizes
 from archlens.cli.options import MODEL_HELP, At, Device, InputSize, Json, Output, Settings, complete_model
 from archlens.errors import UsageError
 
 FORMATS = (".html", ".json")
-LINEAGE = ("fcn", "deeplabv1", "dilatednet", "deeplabv2", "pspnet", "deeplabv3", "deeplabv3plus")
 
 
 def report(
@@ -28,6 +28,9 @@ def report(
     output: Output = None,
     at: At = None,
     settings: Settings = None,
+    cut: Cut = None,
+    sizes: Sizes = None,
+    lang: Lang = "en",
     lineage: Annotated[bool, typer.Option("--lineage", help="The lineage, FCN to DeepLabv3+.")] = False,
 ) -> None:
     """Write one HTML page: findings, numbers, what every unit sees, graph, layers. It needs no network.
@@ -35,8 +38,10 @@ def report(
     As in: archlens report pspnet -o pspnet.html
     """
     from archlens.cli.compare import common_size
+    from archlens.cli.context import SIZES, gathered, parse_sides
     from archlens.cli.output import check_output, emit
-    from archlens.cli.work import command_line, report_of
+    from archlens.cli.work import command_line
+    from archlens.explain.published import LINEAGE
 
     if bool(models) == lineage:
         raise UsageError(
@@ -47,25 +52,23 @@ def report(
     check_output(FORMATS, json, output)
     chosen: Sequence[str] = LINEAGE if lineage else models or ()
     size = input_size or (common_size(chosen, settings or ()) if len(chosen) > 1 else None)
-    reports = []
-    for model in chosen:
-        made = report_of(model, input_size=size, device=device, at=at, settings=settings)
-        size = size or "x".join(map(str, made.input_shape[1:]))
-        reports.append(made)
+    asked = {
+        "--input-size": input_size, "--at": at, "--set": settings, "--cut": cut, "--sizes": sizes,
+        "--lang": None if lang == "en" else lang,
+    }  # fmt: skip
+    sides = parse_sides(sizes or SIZES)
+    result = gathered(chosen, asked, device, size, sides, lang)
 
-    from archlens.explain.comparison import compare
     from archlens.render.html import html
     from archlens.render.json import dumps
 
-    result = compare(reports)
-    command = command_line(
-        "report", ["--lineage"] if lineage else chosen,
-        {"--input-size": input_size, "--at": at, "--set": settings}, output,
-    )  # fmt: skip
+    command = command_line("report", ["--lineage"] if lineage else chosen, asked, output)
     emit(
         {
             ".html": lambda: html(result, command),
-            ".json": lambda: reports[0].to_json() if len(reports) == 1 else dumps(result.to_dict()),
+            ".json": lambda: (
+                result.reports[0].to_json() if len(result.reports) == 1 else dumps(result.to_dict())
+            ),
         },
         json=json,
         output=output,

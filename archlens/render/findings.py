@@ -58,11 +58,15 @@ def lines(comparison: Comparison, full: bool = False, width: int = WIDTH) -> lis
     return out
 
 
+def glued(text: str) -> str:
+    """The text with numbers that stay with their units."""
+    return _GLUE.sub("\u00a0", text)
+
+
 def wrapped(text: str, head: str, width: int) -> list[str]:
     """A paragraph with a hanging indent; a number stays with its unit."""
-    glued = _GLUE.sub("\u00a0", text)
     filled = textwrap.wrap(
-        glued,
+        glued(text),
         width,
         initial_indent=head,
         subsequent_indent=" " * len(head),

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata, resources
+from itertools import zip_longest
 from typing import Any
 
 import jinja2
@@ -21,10 +22,11 @@ from markupsafe import Markup
 
 from archlens.explain.comparison import Comparison
 from archlens.explain.figures import Figures
-from archlens.render.html_findings import findings
+from archlens.render.html_findings import findings, published
 from archlens.render.html_layers import COLUMNS, LayerRow, layer_rows
 from archlens.render.html_numbers import number_rows
 from archlens.render.html_pictures import Picture, graph_picture, still
+from archlens.render.html_plots import plots
 from archlens.render.html_use import Use, use
 from archlens.render.intervals import intervals, pack
 from archlens.render.words import by, si
@@ -85,7 +87,7 @@ def html(result: Comparison, command: str) -> str:
     ]
     style = Markup("\n".join(asset(name) for name in STYLES))
     head, body = (_script(names) for names in (HEAD_SCRIPTS, SCRIPTS))
-    found = findings(result)
+    found = findings(result, labels)
     return (
         environment()
         .get_template("page.html")
@@ -94,10 +96,17 @@ def html(result: Comparison, command: str) -> str:
             result=result,
             subjects=subjects,
             findings=found,
-            numbers=number_rows([(s.figures, None if s.use is None else s.use.summary) for s in subjects]),
+            numbers=number_rows(
+                [
+                    (s.figures, None if s.use is None else s.use.summary, e)
+                    for s, e in zip_longest(subjects, result.evidence)
+                ]
+            ),
             columns=COLUMNS,
-            plots=(),
-            ablations=(),
+            plots=plots(result.reports, [s.use for s in subjects], labels),
+            ablations=published(result),
+            assumptions=result.assumptions,
+            lang=result.lang,
             comparison=pack(result.to_dict()) if len(subjects) > 1 else None,
             meta={"subjects": [_meta(s) for s in subjects]},
             style=style,
@@ -179,7 +188,13 @@ def environment() -> jinja2.Environment:
     )
     made.filters["si"] = si
     made.filters["by"] = by
+    made.filters["breakable"] = _breakable
     return made
+
+
+def _breakable(name: str) -> Markup:
+    """A dotted name that may be broken behind its dots."""
+    return Markup(".<wbr>").join(name.split("."))
 
 
 def asset(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from archlens.render.layers import _sees_or_resizes
+from archlens.render.layers import changes
 from archlens.render.operations import operation
 from archlens.render.words import axes, box, box_share, by, memory, percent, si, size_words
 from archlens.results import LayerReport, Report
@@ -48,7 +48,7 @@ def layer_rows(report: Report) -> tuple[LayerRow, ...]:
         LayerRow(
             row.name,
             _cells(report, row, operation(report.graph, layer)),
-            _sees_or_resizes(row, [known[name] for name in row.inputs if name in known]),
+            changes(row, [known[name] for name in row.inputs if name in known]),
             row.name == report.class_score,
         )
         for row, layer in zip(report.layers, report.graph.layers, strict=True)

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from archlens.analyses.summaries import Summary
+from archlens.explain.evidence import Evidence
 from archlens.explain.figures import Figures
 from archlens.render.words import axes, by, memory, number, percent, phases, si
 
 Value = int | float | None
-Subject = tuple[Figures, Summary | None]
+Subject = tuple[Figures, Summary | None, Evidence | None]
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class _Figure:
     note: str
     words: Callable[[Figures], str]
     value: Callable[[Figures], Value] | None = None
+    share: bool = False
 
 
 _COST = (
@@ -53,7 +55,8 @@ _REACH = (
             lambda f: axes(f.local_field) if f.local_field else "–"),
     _Figure("Visible at the centre, px", "at this input size",
             lambda f: by(f.visible_field) if f.visible_field else "–"),
-    _Figure("Reach", "share of the image in that box", lambda f: _share(f.reach), lambda f: f.reach),
+    _Figure("Reach", "share of the image in that box", lambda f: _share(f.reach),
+            lambda f: f.reach, share=True),
     _Figure("Global from", "first layer that reads the whole input at any size",
             lambda f: f.global_from or "never"),
     _Figure("Whole image from", "first layer that reaches every pixel at this size",
@@ -64,12 +67,12 @@ _REACH = (
 
 def number_rows(subjects: Sequence[Subject]) -> list[tuple[str, list[Row]]]:
     """Groups of rows with their headings. Rows that no network has anything to say in are left out."""
-    every = [figures for figures, _ in subjects]
+    every = [figures for figures, _, _ in subjects]
     groups = [
         ("Cost", [_row(spec, every) for spec in _COST]),
         ("Resolution", [_row(spec, every) for spec in _RESOLUTION]),
         ("Reach: what the centre class-score cell can see", [_row(spec, every) for spec in _REACH]),
-        ("Use: expected effective field of that cell, random weights", _use([use for _, use in subjects])),
+        ("Use: expected effective field of that cell, under random weights", _use(subjects)),
     ]
     kept = [(title, [r for r in rows if any(text != "–" for text, _ in r.cells)]) for title, rows in groups]
     return [(title, rows) for title, rows in kept if rows]
@@ -77,30 +80,45 @@ def number_rows(subjects: Sequence[Subject]) -> list[tuple[str, list[Row]]]:
 
 def _row(spec: _Figure, every: Sequence[Figures]) -> Row:
     values = [spec.value(f) if spec.value is not None else None for f in every]
+    against = points if spec.share else difference
     return Row(
         spec.label,
         spec.note,
         tuple(
-            (spec.words(f), difference(values[0], v, i))
-            for i, (f, v) in enumerate(zip(every, values, strict=True))
+            (spec.words(f), against(values[0], value, i))
+            for i, (f, value) in enumerate(zip(every, values, strict=True))
         ),
     )
 
 
-def _use(every: Sequence[Summary | None]) -> list[Row]:
+def _use(subjects: Sequence[Subject]) -> list[Row]:
+    every = [use for _, use, _ in subjects]
     rows = []
     for share in (0.5, 0.95):
         sides = [None if s is None else s.sides[share] for s in every]
-        rows.append(
-            _plain(f"Square with {share:.0%} of it, px".replace("%", " %"), "centred on the cell", sides, _px)
-        )
+        rows.append(_plain(f"Square with {100 * share:.0f} % of it, px", "centred on the cell", sides, _px))
     far = [None if s is None else s.far for s in every]
     rows.append(_plain("Far share", "outside the square of half the image's side", far, _share))
+    streams = [None if e is None or e.deep is None else e.deep.far for _, _, e in subjects]
+    rows.append(_plain("Far share of the deepest stream", "where a decoder adds finer ones", streams, _share))
+    heads = [None if e is None or e.head is None else e.head.coherent_far for _, _, e in subjects]
+    rows.append(
+        _plain("Far share, coherent", "of the head's response to a change of a whole region", heads, _share)
+    )
     return rows
 
 
 def _plain(label: str, note: str, values: Sequence[Value], words: Callable[[Value], str]) -> Row:
-    return Row(label, note, tuple((words(v), difference(values[0], v, i)) for i, v in enumerate(values)))
+    against = points if words is _share else difference
+    return Row(label, note, tuple((words(v), against(values[0], v, i)) for i, v in enumerate(values)))
+
+
+def points(first: Value, value: Value, index: int) -> str:
+    """How a share stands to the first network's, in percentage points."""
+    if index == 0 or first is None or value is None:
+        return ""
+    gap = 100 * (value - first)
+    return "same" if abs(gap) < 0.05 else f"{gap:+.1f} points".replace("-", "−")
 
 
 def difference(first: Value, value: Value, index: int) -> str:

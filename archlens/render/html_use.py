@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from archlens.analyses.expected_erf import expected_erf
 from archlens.analyses.summaries import Summary, summarise
+from archlens.explain.use import SETTING
 from archlens.results import Report
 
 SIDE = 128
@@ -77,7 +78,7 @@ def use(report: Report) -> Use | None:
     index = report.graph.layer_index().get(report.class_score)
     if index is None or report.origin is not None:
         return None
-    found = expected_erf(report.graph, report.graph.layers[index].output)
+    found = expected_erf(report.graph, report.graph.layers[index].output, setting=SETTING)
     if found.energy is None or found.energy.ndim != 2:
         return None
     return Use(found.energy, summarise(found.energy, found.centre), found.assumptions)

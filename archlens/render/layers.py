@@ -77,7 +77,7 @@ def summary_table(report: Report, everything: bool = False, layer: str | None = 
 
 def rf_table(report: Report, everything: bool = False, layer: str | None = None) -> Table:
     """Layers with their receptive field. By default those that change the field or the size of the map."""
-    rows = _chosen(report, everything, layer, _sees_or_resizes)
+    rows = _chosen(report, everything, layer, changes)
     image = report.input_shape[2:] if report.origin is None else _map(report.layer(report.origin))
     cells = []
     for row in rows:
@@ -155,7 +155,7 @@ def _costs_or_reshapes(row: LayerReport, inputs: Sequence[LayerReport]) -> bool:
     return bool(row.macs) or not any(row.shape == source.shape for source in inputs)
 
 
-def _sees_or_resizes(row: LayerReport, inputs: Sequence[LayerReport]) -> bool:
+def changes(row: LayerReport, inputs: Sequence[LayerReport]) -> bool:
     """Whether no input has both this layer's field and its map. What reads the image itself always counts."""
 
     def key(layer: LayerReport) -> object:

@@ -56,7 +56,7 @@ def test_everything_can_be_read_without_scripts(pair: Path, visit: Visits) -> No
         assert page.locator(f"#{name}").is_visible(), name
     assert page.locator("#layers-1 tbody tr").first.is_visible()
     assert page.locator("#lens-0 .still svg").is_visible()
-    assert page.locator(".graph svg").first.is_visible()
+    assert page.locator(".frame svg").first.is_visible()
     assert not page.locator("#filter").is_visible()
     assert not page.locator("#theme").is_visible()
     assert not page.locator("#lens-0 canvas").first.is_visible()

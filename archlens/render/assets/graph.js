@@ -65,13 +65,14 @@ function panZoom(frame, drawing) {
     view.y += dy * perPixel();
     show();
   }
-  function toDrawing(event) {
-    const frameBox = frame.getBoundingClientRect();
-    const unit = perPixel();
-    return [
-      view.x + view.width / 2 + (event.clientX - frameBox.left - frameBox.width / 2) * unit,
-      view.y + view.height / 2 + (event.clientY - frameBox.top - frameBox.height / 2) * unit,
-    ];
+  // A point of the window in the drawing's own units.
+  function toDrawing({ clientX, clientY }) {
+    const { x, y } = new DOMPoint(clientX, clientY).matrixTransform(drawing.getScreenCTM().inverse());
+    return [x, y];
+  }
+  function middleOf(box) {
+    const { left, top, width, height } = box.getBoundingClientRect();
+    return toDrawing({ clientX: left + width / 2, clientY: top + height / 2 });
   }
 
   frame.addEventListener("wheel", (event) => {
@@ -108,19 +109,17 @@ function panZoom(frame, drawing) {
   // To begin with: large enough to read, from the top.
   function begin() {
     const width = Math.min(home.width, frame.clientWidth);
-    const height = (width * frame.clientHeight) / Math.max(frame.clientWidth, 1);
-    const input = drawing.querySelector("[id$='box-input']")?.getBoundingClientRect();
-    const here = drawing.getBoundingClientRect();
-    const middle = input ? (input.left + input.width / 2 - here.left - here.width / 2) * perPixel() : 0;
-    view = { x: home.x + (home.width - width) / 2 + middle, y: home.y, width, height: Math.min(height, home.height) };
+    const height = Math.min((width * frame.clientHeight) / Math.max(frame.clientWidth, 1), home.height);
+    const input = drawing.querySelector("[id$='box-input']");
+    const x = input && width < home.width ? middleOf(input)[0] : home.x + home.width / 2;
+    view = { x: x - width / 2, y: home.y, width, height };
     show();
   }
   begin();
   function centre(box) {
-    const here = box.getBoundingClientRect(), frameBox = frame.getBoundingClientRect();
-    if (!frameBox.width) return;
-    pan(here.left + here.width / 2 - frameBox.left - frameBox.width / 2,
-        here.top + here.height / 2 - frameBox.top - frameBox.height / 2);
+    const [x, y] = middleOf(box);
+    view = { ...view, x: x - view.width / 2, y: y - view.height / 2 };
+    show();
   }
   return { zoom, fit, centre };
 }

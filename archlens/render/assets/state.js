@@ -53,7 +53,7 @@ function selectionBar(subjects) {
     if (goto === "graph") reveal(document.querySelector(`#graph-${subject.index} .on`) ?? document.getElementById(`graph-${subject.index}`));
     if (goto === "explorer") reveal(document.getElementById(`lens-${subject.index}`));
   });
-  for (const button of bar.querySelectorAll("[data-goto='graph']")) button.hidden = !document.querySelector(".graph");
+  for (const button of bar.querySelectorAll("[data-goto='graph']")) button.hidden = !document.querySelector(".frame");
 }
 
 function reveal(place) {

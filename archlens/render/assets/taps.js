@@ -55,12 +55,19 @@ function padded(i, mode, n) {
   return mode === "circular" ? modulo(i, n) : i;
 }
 
-// Taps whose weight is exactly zero read nothing, as in torch.
+// Positions that exact arithmetic puts on a sample are on it; nearest neighbours are picked in float32.
 function resizeTaps([mode, corners, scale], nIn, nOut) {
-  const ratio = corners ? (nOut > 1 ? (nIn - 1) / (nOut - 1) : 0) : scale ? 1 / scale : nIn / nOut;
-  if (mode === "nearest") return (o) => [Math.min(Math.floor(o * Math.fround(ratio)), nIn - 1)];
-  if (mode === "nearest-exact") return (o) => [Math.min(Math.floor((o + 0.5) * Math.fround(ratio)), nIn - 1)];
-  const source = (o) => (corners ? o * ratio : ratio * (o + 0.5) - 0.5);
+  if (mode.startsWith("nearest")) {
+    const step = scale ? Math.fround(1 / scale) : Math.fround(nIn / nOut);
+    const half = mode === "nearest" ? 0 : 0.5;
+    return (o) => [Math.min(Math.floor(Math.fround(Math.fround(o + half) * step)), nIn - 1)];
+  }
+  const same = mode === "linear" && nIn === nOut;
+  const ratio = corners ? (nOut > 1 ? (nIn - 1) / (nOut - 1) : 0) : scale && !same ? 1 / scale : nIn / nOut;
+  const source = (o) => {
+    const x = corners ? o * ratio : ratio * (o + 0.5) - 0.5;
+    return Math.abs(x - Math.round(x)) < 1e-9 ? Math.round(x) : x;
+  };
   if (mode === "linear") {
     return (o) => {
       const x = Math.max(source(o), 0);
