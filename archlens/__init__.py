@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from archlens.version import __version__
 
 if TYPE_CHECKING:
+    from archlens.capture.custom import register_geometry
     from archlens.errors import ArchlensError
     from archlens.pipeline import analyze
     from archlens.results import Report
@@ -25,9 +26,10 @@ _HOMES = {
     "analyze": "archlens.pipeline",
     "Report": "archlens.results",
     "ArchlensError": "archlens.errors",
+    "register_geometry": "archlens.capture.custom",
 }
 
-__all__ = ["ArchlensError", "Report", "__version__", "analyze"]
+__all__ = ["ArchlensError", "Report", "__version__", "analyze", "register_geometry"]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ was made is kept, so that the values of a mask can be had when they matter (`val
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -39,6 +40,29 @@ def _mapped(value: Any, change: Callable[[torch.Tensor], Any], device: str) -> A
             for k, v in value.items()
         }
     return value
+
+
+@contextmanager
+def values_kept() -> Iterator[None]:
+    """Numbers that a model writes down stay numbers: `torch.tensor([1, 2], device=x.device)` would lose them
+    on a meta device before any operator is called."""
+    originals = {name: getattr(torch, name) for name in ("tensor", "as_tensor")}
+
+    def real(make: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+        def made(data: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
+            if str(kwargs.get("device")) == "meta" and not isinstance(data, torch.Tensor):
+                kwargs["device"] = "cpu"
+            return make(data, *args, **kwargs)
+
+        return made
+
+    for name, make in originals.items():
+        setattr(torch, name, real(make))
+    try:
+        yield
+    finally:
+        for name, make in originals.items():
+            setattr(torch, name, make)
 
 
 class Constants:

@@ -19,7 +19,7 @@ from archlens.masks import Bools, pack
 
 THRESHOLD = -50.0
 NOTE = "attention masks of -50 or less count as cuts"
-_MADE = {"add", "sub", "masked_fill", "where"}
+_MADE = {"add", "masked_fill", "where"}
 _CARRIED = {
     "clone", "_to_copy", "contiguous", "alias", "detach", "dropout", "native_dropout", "lift_fresh", "mul",
     "div", "add", "clamp", "clamp_min",
@@ -108,8 +108,6 @@ def _made(call: Call) -> torch.Tensor | None:
         value = call.value(constants[0])
         if value is None:
             return None
-        if name == "sub":
-            value = -value
         kept = value > THRESHOLD
     if kept.ndim == 0 or kept.shape[-1] == 1 or bool((kept == kept[..., :1]).all()):
         return None  # it says the same of all keys: a bias (a pixel mean, say), no mask

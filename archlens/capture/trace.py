@@ -16,7 +16,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from archlens.capture.call import Call
-from archlens.capture.constants import Constants, tensors_in, to_meta
+from archlens.capture.constants import Constants, tensors_in, to_meta, values_kept
 from archlens.capture.cuts import NOTE as CUTS_NOTE
 from archlens.capture.cuts import cut
 from archlens.capture.inputs import Inputs
@@ -94,6 +94,8 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 return out
         elif self.real:
             out = func(*args, **kwargs)
+        elif name == "index" and any(t.is_meta and self._is_constant(t) for t in tensors_in(full[1])):
+            raise NeedsValues("it indexes with a list, which torch turns into a tensor of the input's device")
         elif name in LOOKING:
             raise NeedsValues(f"it looks at values ({LOOKING[name]})")
         elif writes:
@@ -199,7 +201,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.nodes.append(node)
             if kept is not None:
                 self.kept[node.id] = kept
-                if CUTS_NOTE not in self.notes:
+                if low.op == "softmax" and CUTS_NOTE not in self.notes:
                     self.notes.append(CUTS_NOTE)
             if writes:
                 self.tensors.write(t, node.id)
@@ -299,7 +301,7 @@ def capture(
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # fused kernels would hide what attention does
     try:
-        with torch.no_grad(), rows.listening(), tracer:
+        with torch.no_grad(), values_kept(), rows.listening(), tracer:
             out = model(*inputs.args, **inputs.kwargs)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)

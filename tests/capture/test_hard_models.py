@@ -247,3 +247,15 @@ def test_weights_made_of_parameters_and_constants_are_counted() -> None:
     assert report.totals["macs"] == 64 * 8 + 64 * 16
     assert sum(r.params for r in report.layers) == report.totals["params"] == 12 + 16 + 4
     assert row(report, "mlp").rf is None
+
+
+def test_numbers_written_down_in_forward_keep_their_values() -> None:
+    class Shuffled(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            order = torch.tensor([3, 2, 1, 0], device=x.device)
+            return x[:, :, order] + x[:, :, [0, 1, 2, 3]]
+
+    rf = analyze(Shuffled(), "1x4x4", unit=(0, 0)).layers[-1].rf
+    assert rf is not None
+    assert rf.visible is not None
+    assert (rf.visible.lo, rf.visible.hi) == ((0, 0), (3, 0))
