@@ -21,6 +21,7 @@ from archlens.analyses.tiling import Tiling, tiling
 from archlens.analyses.unproductive import unproductive
 from archlens.explain.counterfactual import Counterfactual, counterfactuals
 from archlens.explain.paths import Paths, paths
+from archlens.explain.published import Ablation, about
 from archlens.explain.sizes import AtSize, at_size
 from archlens.explain.subject import Subject
 from archlens.explain.use import Use
@@ -191,6 +192,7 @@ class Evidence:
     productive: Productive
     overlap: Overlap | None
     sizes: tuple[AtSize, ...]
+    published: tuple[Ablation, ...] = ()
 
     @property
     def deep(self) -> Stream | None:
@@ -245,6 +247,7 @@ def gather(
         productive=_productive(subject),
         overlap=_overlap(subject),
         sizes=tuple(at_size(r) for r in sized),
+        published=about(family),
     )
 
 

@@ -96,8 +96,9 @@ TEXT: dict[str, str] = {
     "gap": (
         "{low} against {high}: pixel energy from far away is {low_far:pct} against {high_far:pct}, and the far "
         "share of the coherent response of the head {low_coherent:pct} against {high_coherent:pct}. With only "
-        "{left} left of {module}, {high} keeps {cut_far:pct} and {cut_coherent:pct}: what remains is the trunk's, "
-        "what went is the module's (random weights)."
+        "{left} left of {module}, {high} keeps {cut_far:pct} and {cut_coherent:pct}: of the difference the trunk "
+        "makes {trunk:pct} by energy and {trunk_coherent:pct} by coherent response, the module the rest (random "
+        "weights)."
     ),
     "gap.energy_less": (
         "By pixel energy the textbook story fails: {low} has {low_far:pct} of it far away (its deepest stream), no "
@@ -146,7 +147,7 @@ TEXT: dict[str, str] = {
         "With all of {name}'s bins replaced by 1, so that every level pools the whole map, more energy is far, {one_far:pct} for {far:pct}, and more of the "
         "coherent response ({one_coherent:pct} for {coherent:pct}): what the finer bins add is not far context "
         "(random weights). Yet the paper measured a gain from them, 40.07 to 41.07 % mIoU (PSPNet, Table 1, "
-        "ADE20K val): they tell *where* in the image something lies, which neither lens weighs."
+        "ADE20K val), which neither lens explains."
     ),
     "one_bin.published_less": (
         "With all of {name}'s bins replaced by 1, so that every level pools the whole map, less energy is far, {one_far:pct} for {far:pct} (coherent "

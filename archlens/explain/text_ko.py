@@ -88,7 +88,8 @@ TEXT: dict[str, str] = {
     "gap": (
         "{low} 대 {high}: 먼 pixel energy는 {low_far:pct} 대 {high_far:pct}, head의 coherent response 중 먼 영역의 비율은 "
         "{low_coherent:pct} 대 {high_coherent:pct}이다. {module}에서 {left}만 남기면 {high}는 {cut_far:pct}와 "
-        "{cut_coherent:pct}를 유지한다. 남은 것은 trunk의 몫, 사라진 것은 module의 몫이다(random weight)."
+        "{cut_coherent:pct}를 유지한다. 차이 가운데 energy로는 {trunk:pct}, coherent response로는 {trunk_coherent:pct}가 trunk의 몫이고 나머지가 "
+        "module의 몫이다(random weight)."
     ),
     "gap.energy_less": (
         "pixel energy로는 교과서의 설명이 맞지 않는다: {low}의 가장 깊은 stream은 {low_far:pct}가 멀리 있어 {high}의 "
@@ -132,8 +133,7 @@ TEXT: dict[str, str] = {
     "one_bin.published_more": (
         "{name}의 bin을 모두 1로 바꾸어 모든 level이 map 전체를 평균하게 하면 far energy는 {far:pct}에서 {one_far:pct}로, coherent response의 far 비율은 {coherent:pct}에서 "
         "{one_coherent:pct}로 늘어난다: 촘촘한 bin이 더하는 것은 먼 context가 아니다(random weight). 그런데도 논문은 40.07에서 "
-        "41.07 % mIoU로 향상을 보고했다(PSPNet, Table 1, ADE20K val): bin은 영상의 *어디*인지를 알려 주며, 두 관점 모두 이를 재지 "
-        "않는다."
+        "41.07 % mIoU로 향상을 보고했다(PSPNet, Table 1, ADE20K val). 두 관점 모두 이 향상을 설명하지 못한다."
     ),
     "one_bin.published_less": (
         "{name}의 bin을 모두 1로 바꾸어 모든 level이 map 전체를 평균하게 하면 far energy는 {far:pct}에서 {one_far:pct}로(coherent {coherent:pct}에서 "

@@ -52,4 +52,4 @@ def totals(evidence: Sequence[Evidence]) -> list[Finding]:
         }
         for e in sorted(evidence, key=lambda e: e.cost.macs)
     ]
-    return [Finding("totals", {"items": items}, (), "exact", 42)]
+    return [Finding("totals", {"items": items}, (), "assumed", 42)]

@@ -80,6 +80,8 @@ def gap(evidence: Sequence[Evidence]) -> list[Finding]:
                         "low_far": own,
                         "high_far": energy,
                         "cut_far": cut.far,
+                        "trunk": _part(own, cut.far, energy),
+                        "trunk_coherent": _part(a, rest, b),
                     },
                     (high.paths.merge,) if high.paths else (),
                     "assumed",
@@ -94,6 +96,13 @@ def gap(evidence: Sequence[Evidence]) -> list[Finding]:
         if name not in best or f.weight > best[name].weight:
             best[name] = f
     return list(best.values())
+
+
+def _part(low: float | None, between: float | None, high: float | None) -> float:
+    """How much of the way from low to high is made by what lies between."""
+    if low is None or between is None or high is None or high <= low:
+        return 0.0
+    return min(max((between - low) / (high - low), 0.0), 1.0)
 
 
 def lenses_differ(evidence: Sequence[Evidence]) -> list[Finding]:
