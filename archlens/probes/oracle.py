@@ -12,7 +12,7 @@ shares no geometry with `archlens.capture`, which only says which node each tens
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from archlens.probes.tape import Entry, Tape, record, tensors
 from archlens.probes.twin_ops import CUT, OPS, SELF, Constant, NotPlayed, interpolation, matmul, split
 
 Bools = NDArray[np.bool_]
+Take = Callable[[int, Tensor, bool], None]
 INTERPOLATIONS = {"upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d"}
 # Results that take nothing of their arguments but type and shape, or a number.
 DARK = {
@@ -55,7 +56,7 @@ class Oracle:
     def forward(
         self, x: Tensor, keep: Collection[int] | None = None, origin: int | None = None
     ) -> dict[int, Tensor]:
-        """Run the twin.
+        """Run the twin and keep values.
 
         Args:
             x: Values >= 0 of the input, or of node `origin`, float64, its full shape.
@@ -65,9 +66,22 @@ class Oracle:
         Returns:
             Node id -> value, in the node's shape. Nodes behind an operator without a rule are missing.
         """
-        player = _Player(self.tape, keep, origin, x)
+        values: dict[int, Tensor] = {}
+
+        def take(node: int, value: Tensor, written: bool) -> None:
+            if keep is None or node in keep:
+                # Views that are written later must not change what was seen here.
+                values[node] = value.clone() if written else value
+
+        self.watch(x, take, origin)
+        return values
+
+    def watch(self, x: Tensor, take: Take, origin: int | None = None) -> None:
+        """Run the twin and show each node's value once to `take(node, value, whether it may be written
+        later)`; nothing is kept longer than the run needs it."""
+        player = _Player(self.tape, take, origin, x)
         self.skipped = player.skipped
-        return player.play(x)
+        player.play(x)
 
     def support(self, node: int, unit: Sequence[int], origin: int | None = None) -> Bools | None:
         """Which input positions one unit depends on, over all its channels and all the input's.
@@ -78,23 +92,37 @@ class Oracle:
             origin: Node to measure from, instead of the first input.
 
         Returns:
-            (*spatial) of the origin; None where the node does not depend on it or an operator on the way has
-            no rule.
+            (*spatial) of the origin; None where an operator on the way has no rule.
         """
+        return next(self.supports([(node, unit)], origin))
+
+    def supports(
+        self, asked: Sequence[tuple[int, Sequence[int]]], origin: int | None = None
+    ) -> Iterator[Bools | None]:
+        """The same for several units, in order: one forward pass, and a backward pass for each."""
         start = self.graph.nodes[self.graph.inputs[0] if origin is None else origin]
-        x = torch.full(start.shape, 1.0, dtype=torch.float64, requires_grad=True)
+        x = torch.ones(start.shape, dtype=torch.float64, requires_grad=True)
+        sums: dict[int, Tensor] = {}
+
+        def take(node: int, value: Tensor, _: bool) -> None:
+            for index, (wanted, unit) in enumerate(asked):
+                if wanted == node:
+                    where: list[int | slice] = [slice(None)] * value.ndim
+                    for dim, at in zip(self.graph.nodes[node].positions, unit, strict=True):
+                        where[dim] = at
+                    sums[index] = value[tuple(where)].sum()
+
         with torch.enable_grad():
-            values = self.forward(x, {node}, origin)
-            value = values.get(node)
-            if value is None or not value.requires_grad:
-                return None
-            where: list[int | slice] = [slice(None)] * value.ndim
-            for dim, index in zip(self.graph.nodes[node].positions, unit, strict=True):
-                where[dim] = index
-            (grad,) = torch.autograd.grad(value[tuple(where)].sum(), x, allow_unused=True)
-        if grad is None:
-            grad = torch.zeros_like(x)
-        return positions(grad.detach().numpy() != 0, start.positions)
+            self.watch(x, take, origin)
+        for index in range(len(asked)):
+            if index not in sums:
+                yield None
+                continue
+            grad = None
+            if sums[index].requires_grad:
+                (grad,) = torch.autograd.grad(sums[index], x, retain_graph=True, allow_unused=True)
+            lit = np.zeros(start.shape, bool) if grad is None else grad.numpy() != 0
+            yield positions(lit, start.positions)
 
     def dependence(self) -> dict[int, Bools]:
         """Who sees what, all at once, for networks with small inputs.
@@ -138,45 +166,50 @@ def positions(lit: Bools, dims: Sequence[int]) -> Bools:
 class _Player:
     """Plays a tape with real tensors under the twin's arithmetic."""
 
-    def __init__(self, tape: Tape, keep: Collection[int] | None, origin: int | None, start: Tensor) -> None:
+    def __init__(self, tape: Tape, take: Take, origin: int | None, start: Tensor) -> None:
         self.tape = tape
-        self.keep = keep
+        self.take = take
         self.origin = None if origin is None or origin in tape.graph.inputs else origin
         self.start = start
-        self.env: dict[int, Tensor | None] = {}  # None: behind an operator without a rule
-        self.bases: dict[int, Tensor] = {}
+        self.env: dict[int, Tensor] = {}
         self.masks: dict[int, Tensor] = {}
-        self.values: dict[int, Tensor] = {}
+        self.shown: set[int] = set()
         self.skipped: dict[str, int] = {}
-        self.lost: set[int] = set()  # storages
+        self.lost: set[int] = set()  # storages behind an operator without a rule
+        self.last: dict[int, int] = {}  # tensor -> the last entry that it takes part in
+        for k, entry in enumerate(tape.entries):
+            for t in (*tensors(entry.args), *entry.outs, *(t for _, t in entry.nodes)):
+                self.last[id(t)] = k
 
-    def play(self, x: Tensor) -> dict[int, Tensor]:
-        """See `Oracle.forward`."""
+    def play(self, x: Tensor) -> None:
+        """See `Oracle.watch`."""
         for k, given in enumerate(self.tape.inputs):
             lit = k == 0 and self.origin is None
             # A copy: networks may write into their input.
             value = x * 1.0 if lit else torch.zeros(given.shape, dtype=torch.float64)
             self.env[id(given)] = value
             self._note(self.tape.graph.inputs[k], given)
-        for entry in self.tape.entries:
-            if any(self._dynamic(t) for t in (*tensors(entry.args), *entry.outs)):
+        for k, entry in enumerate(self.tape.entries):
+            involved = [*tensors(entry.args), *entry.outs]
+            if any(self._dynamic(t) for t in involved):
                 self._step(entry)
                 for node, t in entry.nodes:
                     self._note(node, t)
-        return self.values
+            for t in (*involved, *(t for _, t in entry.nodes)):
+                if self.last[id(t)] == k and id(t) not in self.masks:
+                    self.env.pop(id(t), None)
 
     def _note(self, node: int, tensor: Tensor) -> None:
-        """Keep a node's value where it first comes to light."""
+        """Show a node's value where it first comes to light."""
         value = self._lookup(tensor)
-        if value is None or node in self.values:
+        if value is None or node in self.shown:
             return
+        self.shown.add(node)
         if node == self.origin:
             with torch.no_grad():
                 value.zero_()
             value += self.start
-        if self.keep is None or node in self.keep:
-            # Views that are written later must not change what was seen here.
-            self.values[node] = value.clone() if self.tape.storage(tensor) in self.tape.written else value
+        self.take(node, value, self.tape.storage(tensor) in self.tape.written)
 
     def _lookup(self, tensor: Tensor) -> Tensor | None:
         if self.tape.storage(tensor) in self.lost:
