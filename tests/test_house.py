@@ -14,7 +14,6 @@ LONGEST = 350
 STILL_LONG = {
     "archlens/analyses/energy.py",
     "archlens/analyses/moments.py",
-    "archlens/explain/evidence.py",
 }
 
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from archlens.errors import InputSizeError
-from archlens.explain.evidence import Evidence, gather
+from archlens.explain.evidence import gather
 from archlens.explain.figures import Figures, figures
 from archlens.explain.finding import Finding
 from archlens.explain.findings import COMPARED, EXPLAINED, find
 from archlens.explain.published import family_of
+from archlens.explain.records import Evidence
 from archlens.explain.text import catalogue, claim
 from archlens.results import GENERATOR, SCHEMA_VERSION, Report
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from archlens.explain.comparison import Comparison
-from archlens.explain.evidence import Evidence
 from archlens.explain.figures import Figures
+from archlens.explain.records import Evidence
 from archlens.render.table import Column, Table
 from archlens.render.words import axes, by, memory, number, percent, phases, si
 

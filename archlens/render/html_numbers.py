@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from archlens.analyses.summaries import Summary
-from archlens.explain.evidence import Evidence
 from archlens.explain.figures import Figures
+from archlens.explain.records import Evidence
 from archlens.render.words import axes, by, memory, number, percent, phases, si
 
 Value = int | float | None

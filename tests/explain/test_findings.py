@@ -11,7 +11,7 @@ import pytest
 from context_nets import Skips, aspp, plain, ppm, report, residual
 from torch import nn
 
-from archlens.explain.evidence import Evidence, gather
+from archlens.explain.evidence import gather
 from archlens.explain.finding import Finding
 from archlens.explain.findings import (
     COMPARED,
@@ -26,6 +26,7 @@ from archlens.explain.findings import (
     use,
 )
 from archlens.explain.published import ABLATIONS, family_of
+from archlens.explain.records import Evidence
 from archlens.explain.text import claim
 from archlens.pipeline import analyze
 

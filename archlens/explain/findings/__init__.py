@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from archlens.explain.evidence import Evidence
 from archlens.explain.finding import Finding
 from archlens.explain.findings import advice, cost, counterfactual, geometry, literature, paths, use
+from archlens.explain.records import Evidence
 
 Finder = Callable[[Sequence[Evidence]], list[Finding]]
 

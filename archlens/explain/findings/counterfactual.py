@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archlens.explain.evidence import Evidence
 from archlens.explain.finding import Finding
+from archlens.explain.records import Evidence
 
 
 def module_cut(evidence: Sequence[Evidence]) -> list[Finding]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archlens.explain.evidence import Evidence
 from archlens.explain.finding import Finding
 from archlens.explain.findings.paths import wide
+from archlens.explain.records import Evidence
 
 FEW_TAPS = 0.5  # a window that keeps less than this share of its taps counts as degenerate
 

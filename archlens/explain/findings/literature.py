@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from archlens.explain.evidence import Evidence
 from archlens.explain.finding import Finding
 from archlens.explain.published import LINEAGE, Ablation, about
+from archlens.explain.records import Evidence
 
 
 def published(evidence: Sequence[Evidence]) -> list[Finding]:

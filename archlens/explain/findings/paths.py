@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archlens.explain.evidence import Evidence
 from archlens.explain.finding import Finding
 from archlens.explain.paths import BranchEvidence, Paths
+from archlens.explain.records import Evidence
 
 
 def wide(paths: Paths | None) -> bool:

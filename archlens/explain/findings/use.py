@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import combinations
 from math import log2
 
-from archlens.explain.evidence import Evidence
 from archlens.explain.finding import Finding
+from archlens.explain.records import Evidence
 
 
 def reach_is_not_it(evidence: Sequence[Evidence]) -> list[Finding]:
