@@ -60,6 +60,11 @@ TEXT: dict[str, str] = {
         "the {image:px} side. Half of the energy of its centre cell lies in a square of {side50:px}, 95 % in "
         "{side95:px}, and {far:pct} is far (random weights)."
     ),
+    "theory_and_use.whole": (
+        "{name} sees all of any image, from {global_from} on, and has no path that is not global. Half of the energy "
+        "of its centre cell lies in a square of {side50:px}, 95 % in {side95:px} of {image:px}, and {far:pct} is far "
+        "(random weights)."
+    ),
     "skips_dilute": (
         "{name} adds finer scores to its deep ones, and with random weights {finer_share:pct} of the cell's "
         "energy comes through {finer}, {deep_share:pct} through {deep}: 95 % of it lies within {side95:px}, where "
@@ -272,9 +277,8 @@ TEXT: dict[str, str] = {
     ),
     "_measured": "{what:word}: {before:.2f} to {after:.2f} % mIoU ({setting}; {source}).",
     # ---- headings
-    "_findings": "Findings",
+    "_none": "No finding: what can be computed here carries none. --full and --json show the figures.",
     "_assumptions": "Assumed: {items}",
     "_more": "{count} more findings and all evidence: --full, or --json.",
     "_confidence": "[{confidence:word}]",
-    "_layers": "see {layers:layers}",
 }

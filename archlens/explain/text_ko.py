@@ -55,6 +55,10 @@ TEXT: dict[str, str] = {
         "{name}는 {global_from}부터 영상 전체를 볼 수 있다. 유한 경로는 {field:px}로 {image:px} 변의 {share:pct}이다. 중앙 "
         "cell의 energy 절반은 {side50:px}, 95 %는 {side95:px} 정사각형 안에 있고, {far:pct}가 멀리 있다(random weight)."
     ),
+    "theory_and_use.whole": (
+        "{name}는 {global_from}부터 어떤 영상이든 전체를 보며, global이 아닌 경로가 없다. 중앙 cell의 energy 절반은 {side50:px}, "
+        "95 %는 {image:px} 중 {side95:px} 정사각형 안에 있고, {far:pct}가 멀리 있다(random weight)."
+    ),
     "skips_dilute": (
         "{name}는 깊은 score에 더 촘촘한 score를 더한다. random weight에서 cell energy의 {finer_share:pct}는 {finer}, "
         "{deep_share:pct}는 {deep}를 거친다. 95 %가 {side95:px} 안에 있지만, 깊은 stream만 보면 {deep_side95:px}이다(far "
@@ -251,9 +255,8 @@ TEXT: dict[str, str] = {
     ),
     "_measured": "{what:word}: {before:.2f}에서 {after:.2f} % mIoU({setting}; {source}).",
     # ---- headings
-    "_findings": "발견",
+    "_none": "발견 없음: 여기서 계산할 수 있는 수치로는 말할 것이 없다. 수치는 --full과 --json에 있다.",
     "_assumptions": "가정: {items}",
     "_more": "나머지 {count}개와 모든 증거: --full 또는 --json.",
     "_confidence": "[{confidence:word}]",
-    "_layers": "{layers:layers} 참조",
 }

@@ -39,7 +39,7 @@ def essentials(found: Sequence[Finding]) -> list[Finding]:
 def lines(comparison: Comparison, full: bool = False, width: int = WIDTH) -> list[str]:
     """The findings as lines of text."""
     chosen = list(comparison.found) if full else essentials(comparison.found)
-    out = []
+    out = [] if chosen else [fill("_none", {}, comparison.lang)]
     for number, finding in enumerate(chosen, 1):
         text = claim(finding, comparison.lang)
         if full:

@@ -115,14 +115,15 @@ def theory_and_use(evidence: Sequence[Evidence]) -> list[Finding]:
     """One network: the field that it may see, and the part that it uses."""
     out = []
     for e in evidence:
-        if e.use.sides is None or not e.reach.sizes:
+        if e.use.sides is None or not (e.reach.sizes or e.reach.global_from):
             continue
+        kind = "" if e.reach.global_from is None else ("global" if e.reach.sizes else "whole")
         out.append(
             Finding(
                 "theory_and_use",
                 {
                     "name": e.label,
-                    "field": max(e.reach.sizes),
+                    "field": max(e.reach.sizes, default=None),
                     "image": e.reach.image,
                     "share": e.reach.share,
                     "side50": e.use.sides[50],
@@ -134,7 +135,7 @@ def theory_and_use(evidence: Sequence[Evidence]) -> list[Finding]:
                 (e.reach.global_from,) if e.reach.global_from else (),
                 "assumed",
                 95,
-                "global" if e.reach.global_from else "",
+                kind,
             )
         )
     return out
