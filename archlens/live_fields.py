@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from archlens.capture.load import load
+from archlens.capture.run import capture_spec
 from archlens.capture.unwrap import unwrap
 from archlens.errors import UsageError
 from archlens.probes import gradient, images, occlusion
 from archlens.probes.device import resolve
 from archlens.probes.live import Live as Network
 from archlens.probes.occluder import Occluder
+from archlens.probes.verify import Verification, verify
 from archlens.spec import Spec
 from archlens.zoo.weights import load_checkpoint
 
@@ -43,6 +45,28 @@ def live_module(
     if weights is not None:
         notes = (f"{weights}: {load_checkpoint(model, weights)}",)
     return model, loaded.name, loaded.input_size, notes
+
+
+def verified(
+    spec: Spec,
+    size: Sequence[int] | None,
+    *,
+    units: int,
+    cuts: int,
+    seed: int,
+    seconds: float,
+    macs: bool,
+    progress: Callable[[str], None],
+) -> Verification:
+    """Run the oracles on a copy of the network that a spec names (`probes.verify`)."""
+    if spec.kind == "report":
+        raise UsageError(f"{spec.text} is a saved report, without a network", "Give the model itself.")
+    graph, _ = capture_spec(spec, tuple(size) if size else None, progress)
+    progress("building the network with values")
+    model = unwrap(load(spec).build()).eval()
+    return verify(
+        model, graph, units=units, cuts=cuts, seed=seed, seconds=seconds, macs=macs, progress=progress
+    )
 
 
 def measured(

@@ -14,7 +14,20 @@ from typing import Annotated
 
 import typer
 
-from archlens.cli import cache, check, compare, diff, erf, explain, models, profile, report, rf, summary
+from archlens.cli import (
+    cache,
+    check,
+    compare,
+    diff,
+    erf,
+    explain,
+    models,
+    profile,
+    report,
+    rf,
+    summary,
+    verify,
+)
 from archlens.cli.output import colour
 from archlens.errors import ArchlensError
 from archlens.version import __version__
@@ -26,6 +39,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     summary.summary,
     rf.rf,
     erf.erf,
+    verify.verify,
     compare.compare,
     explain.explain,
     report.report,
