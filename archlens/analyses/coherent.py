@@ -181,7 +181,7 @@ def _node(fwd: Forward, node: Node, edges: list[tuple[int, Edge]], tangents: dic
 
 def _tied(chain: Chain) -> float:
     """How much likelier the ReLU of a residual sum is on where the identity carries something."""
-    return chain.on_given_skip() / max(chain.rectified()[2], 1e-12)
+    return chain.on_given_skip() / max(chain.rectified[2], 1e-12)
 
 
 def _edge(fwd: Forward, node: Node, index: int, edge: Edge, t: _Tangent) -> _Tangent:
@@ -218,7 +218,7 @@ def _slopes(fwd: Forward, node: Node, index: int, law: Moments) -> tuple[float, 
         one = single(f, law.mean, law.variance)[2]
         two = _far(pair(f, law.mean, law.variance, law.cov[1:], slope=True))
         if f.name == "relu" and law.chain is not None:
-            on = law.chain.rectified()[2]
+            on = law.chain.rectified[2]
             return on, two * (on / one) ** 2
         return one, two
     if kind in ("product", "divide") and len(node.edges) == 1:

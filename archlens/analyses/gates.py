@@ -9,6 +9,7 @@ the value that it belongs to.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,7 @@ class Chain:
     mean: float
     deviation: float
 
+    @cached_property
     def rectified(self) -> tuple[float, float, float, Floats]:
         """E max(x + b, 0), its second moment, the chance to be on, and its quantiles."""
         s = self.deviation
@@ -44,7 +46,7 @@ class Chain:
         density = np.exp(-t * t / 2) / np.sqrt(2 * np.pi)
         first = float((x * on + s * density).mean())
         second = float(((x**2 + s * s) * on + x * s * density).mean())
-        grid = np.linspace(x.min() - 4 * s, x.max() + 4 * s, 1500)
+        grid = np.linspace(x.min() - 4 * s, x.max() + 4 * s, 240)
         distribution = ndtr((grid[:, None] - x[None]) / s).mean(1)
         quantiles = np.maximum(np.interp(RANKS, distribution, grid), 0)
         return first, second, float(on.mean()), quantiles

@@ -177,7 +177,7 @@ def _activation(walk: Forward, node: Node) -> Moments:
     cov[1] = second - mean**2
     values = None
     if f.name == "relu" and law.chain is not None:
-        mean, second, _, values = law.chain.rectified()
+        mean, second, _, values = law.chain.rectified
         cov *= (second - mean**2) / cov[1]
     elif f.name == "relu":
         values = rectified_normal(law.mean, law.variance)

@@ -72,6 +72,20 @@ def calibrated(model: nn.Module) -> nn.Module:
     return model
 
 
+def natural(batch: int, side: int, generator: torch.Generator) -> Tensor:
+    """1/f noise of unit variance, channels independent: crops of a torus of twice the side."""
+    n = 2 * side
+    f = torch.fft.fftfreq(n)
+    radius = torch.sqrt(f[:, None] ** 2 + f[None] ** 2)
+    radius[0, 0] = 1
+    amplitude = 1 / radius
+    amplitude[0, 0] = 0
+    amplitude /= torch.sqrt((amplitude**2).mean())
+    noise = torch.randn(batch, 3, n, n, generator=generator)
+    image = torch.fft.ifft2(torch.fft.fft2(noise) * amplitude).real[:, :, :side, :side]
+    return image.contiguous()
+
+
 def monte_carlo(
     model: nn.Module,
     side: int,
@@ -80,6 +94,7 @@ def monte_carlo(
     batch: int = 8,
     regions: tuple[NDArray[np.bool_], ...] = (),
     through: bool = True,
+    images: str = "white",
     layer: nn.Module | None = None,
     seed: int = 0,
 ) -> Referee:
@@ -102,7 +117,9 @@ def monte_carlo(
     for run in range(runs):
         g = torch.Generator().manual_seed(seed + run)
         draw(model, g)
-        x = torch.randn(batch, 3, side, side, generator=g).requires_grad_()
+        white = images == "white"
+        x = torch.randn(batch, 3, side, side, generator=g) if white else natural(batch, side, g)
+        x.requires_grad_()
         kept.clear()
         out = model(x)
         out = kept[0] if kept else out
