@@ -40,6 +40,8 @@ Lang = Annotated[
     str,
     typer.Option(
         "--lang",
+        envvar="ARCHLENS_LANG",
+        show_envvar=False,
         metavar="en|ko",
         help="Language of the findings.",
         autocompletion=lambda: ["en", "ko"],

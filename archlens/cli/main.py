@@ -10,6 +10,7 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -67,6 +68,7 @@ def _version(asked: bool) -> None:
 
 
 def _root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
@@ -78,6 +80,22 @@ def _root(
 
     `archlens COMMAND --help` explains a command. Results go to stdout, all else to stderr.
     """
+    if not context.resilient_parsing:
+        context.default_map = project_defaults()
+
+
+def project_defaults() -> dict[str, dict[str, str]]:
+    """Defaults of the shared options from the project's settings, by command: what neither the command line
+    nor an ARCHLENS_* variable says."""
+    from archlens.settings import find
+
+    found = find(Path.cwd())
+    given = {"input_size": found.input_size, "device": found.device, "lang": found.lang}
+    known = {name: value for name, value in given.items() if value is not None}
+    return {
+        command.__name__: {n: v for n, v in known.items() if n in inspect.signature(command).parameters}
+        for command in COMMANDS
+    }
 
 
 def build_app() -> typer.Typer:

@@ -45,6 +45,8 @@ InputSize = Annotated[
     typer.Option(
         "--input-size",
         metavar="CxHxW",
+        envvar="ARCHLENS_INPUT_SIZE",
+        show_envvar=False,
         help="Channels x spatial size, never the batch; several inputs with commas between. "
         "Default: the network's own.",
         show_default=False,
@@ -55,6 +57,8 @@ Device = Annotated[
     typer.Option(
         "--device",
         metavar="auto|cpu|cuda|meta",
+        envvar="ARCHLENS_DEVICE",
+        show_envvar=False,
         help="Where the model runs, if it has to; auto takes what is there, cuda:1 is a second card.",
         autocompletion=lambda: ["auto", "cpu", "cuda", "meta"],
     ),

@@ -109,3 +109,26 @@ def test_cache_info_and_clear(cli):
     assert cli("cache", "clear").code == 0
     assert json.loads(cli("cache", "info", "--json").out)["entries"] == 0
     assert cli("cache", "burn").code == 2
+
+
+def test_precedence_of_settings(cli, project, monkeypatch):
+    """Command line, then environment, then file, then the network's own."""
+
+    def size(*words):
+        data = json.loads(cli("rf", "net.py:make", "--json", *words).out)
+        return data["model"]["input_shape"][-1]
+
+    assert size() == 65
+    monkeypatch.setenv("ARCHLENS_INPUT_SIZE", "3x33x33")
+    assert size() == 33
+    assert size("--input-size", "3x17x17") == 17
+    monkeypatch.delenv("ARCHLENS_INPUT_SIZE")
+    (project / "archlens.toml").write_text("")
+    assert size() == 513
+
+
+def test_settings_that_are_wrong_are_named_by_every_command(cli, project):
+    (project / "archlens.toml").write_text("device = 'gpu'")
+    said = cli("models")
+    assert said.code == 2
+    assert "device cannot be 'gpu'" in said.err
