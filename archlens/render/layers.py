@@ -17,17 +17,18 @@ FIELD_NOTE = (
     "size, jump, start: the theoretical field in px, without borders. "
     "sees: what the centre unit sees at this size."
 )
-EDGE_NOTE = "[ and ]: cut by the image's edge. A|B: by the unit's phase."
+EDGE_NOTE = "[ and ]: the image's edge. A|B: by the unit's phase."
 
 
 def summary_table(report: Report, everything: bool = False, layer: str | None = None) -> Table:
     """Layers with their cost. By default those with MACs, or that change the shape."""
-    rows = _chosen(report, everything, layer, _costs_or_reshapes)
+    view = _View(report)
+    rows = _chosen(view, everything, layer, _costs_or_reshapes)
     total = report.totals
     cells = [
         (
             row.name,
-            operation_of(report, row),
+            view.operation(row),
             by(row.shape[1:]),
             si(row.params) if row.params else "",
             si(row.macs) if row.macs else "",
@@ -77,8 +78,9 @@ def summary_table(report: Report, everything: bool = False, layer: str | None = 
 
 def rf_table(report: Report, everything: bool = False, layer: str | None = None) -> Table:
     """Layers with their receptive field. By default those that change the field or the size of the map."""
-    rows = _chosen(report, everything, layer, changes)
-    image = report.input_shape[2:] if report.origin is None else _map(report.layer(report.origin))
+    view = _View(report)
+    rows = _chosen(view, everything, layer, _changes)
+    image = report.input_shape[2:] if report.origin is None else view.map(report.layer(report.origin))
     cells = []
     for row in rows:
         field = row.rf
@@ -87,14 +89,14 @@ def rf_table(report: Report, everything: bool = False, layer: str | None = None)
         cells.append(
             (
                 row.name,
-                operation_of(report, row),
-                by(_map(row)),
+                view.operation(row),
+                by(view.map(row)),
                 size_words(field),
                 axes(path.jump) if path is not None else "-",
                 axes(path.start) if path is not None else "-",
                 box(field.visible, image) if field is not None and field.kind != "unknown" else "-",
                 percent(share) if share is not None else "",
-                ", ".join(_remarks(report, row)),
+                ", ".join(_remarks(view, row)),
             )
         )
     columns = [
@@ -128,16 +130,42 @@ def rf_table(report: Report, everything: bool = False, layer: str | None = None)
 
 def operation_of(report: Report, row: LayerReport) -> str:
     """The operation in short, from the graph."""
-    layer = next((layer for layer in report.graph.layers if layer.name == row.name), None)
-    return row.op if layer is None else operation(report.graph, layer)
+    return _View(report).operation(row)
+
+
+class _View:
+    """A report with its graph's layers by name."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        self.layers = {layer.name: layer for layer in report.graph.layers}
+
+    def operation(self, row: LayerReport) -> str:
+        """In short."""
+        layer = self.layers.get(row.name)
+        return row.op if layer is None else operation(self.report.graph, layer)
+
+    def positions(self, row: LayerReport) -> tuple[int, ...]:
+        """The dimensions that run along the image, as a map's do and a sequence of tokens'."""
+        layer = self.layers.get(row.name)
+        return () if layer is None else self.report.graph.nodes[layer.output].positions
+
+    def map(self, row: LayerReport) -> tuple[int, ...]:
+        """The sizes of those; of a layer that has none, all but the batch."""
+        return tuple(row.shape[d] for d in self.positions(row)) or row.shape[1:]
+
+    def centre(self, row: LayerReport) -> tuple[int, ...]:
+        """The centre unit."""
+        return tuple(row.shape[d] // 2 for d in self.positions(row))
 
 
 def _chosen(
-    report: Report,
+    view: _View,
     everything: bool,
     layer: str | None,
-    wanted: Callable[[LayerReport, Sequence[LayerReport]], bool],
+    wanted: Callable[[_View, LayerReport, Sequence[LayerReport]], bool],
 ) -> list[LayerReport]:
+    report = view.report
     if layer is not None:
         return [report.layer(layer)]
     if everything:
@@ -147,41 +175,38 @@ def _chosen(
     return [
         row
         for row in report.layers
-        if row.name in always or wanted(row, [known[name] for name in row.inputs if name in known])
+        if row.name in always or wanted(view, row, [known[name] for name in row.inputs if name in known])
     ]
 
 
-def _costs_or_reshapes(row: LayerReport, inputs: Sequence[LayerReport]) -> bool:
+def _costs_or_reshapes(_: _View, row: LayerReport, inputs: Sequence[LayerReport]) -> bool:
     return bool(row.macs) or not any(row.shape == source.shape for source in inputs)
 
 
-def changes(row: LayerReport, inputs: Sequence[LayerReport]) -> bool:
+def changes(
+    row: LayerReport,
+    inputs: Sequence[LayerReport],
+    size: Callable[[LayerReport], tuple[int, ...]] = lambda row: row.shape[2:] or row.shape[1:],
+) -> bool:
     """Whether no input has both this layer's field and its map. What reads the image itself always counts."""
 
     def key(layer: LayerReport) -> object:
         field = layer.rf
         return None if field is None else (field.kind, field.sizes, field.jump, field.start, field.local)
 
-    return not any(key(row) == key(source) and _map(row) == _map(source) for source in inputs)
+    return not any(key(row) == key(source) and size(row) == size(source) for source in inputs)
 
 
-def _map(row: LayerReport) -> tuple[int, ...]:
-    """The shape without batch and channels; of a layer without a map, all but the batch."""
-    return row.shape[2:] if len(row.shape) > 2 else row.shape[1:]
+def _changes(view: _View, row: LayerReport, inputs: Sequence[LayerReport]) -> bool:
+    return changes(row, inputs, view.map)
 
 
-def _centre(report: Report, row: LayerReport) -> tuple[int, ...]:
-    """The centre unit, along the dimensions that run along the image."""
-    layer = next(layer for layer in report.graph.layers if layer.name == row.name)
-    return tuple(row.shape[d] // 2 for d in report.graph.nodes[layer.output].positions)
-
-
-def _remarks(report: Report, row: LayerReport) -> list[str]:
+def _remarks(view: _View, row: LayerReport) -> list[str]:
     field = row.rf
     if field is None:
-        return ["does not depend on " + (report.origin or "the input")]
+        return ["does not depend on " + (view.report.origin or "the input")]
     remarks = []
-    if field.visible is not None and field.visible.unit != _centre(report, row):
+    if field.visible is not None and field.visible.unit != view.centre(row):
         remarks.append(f"unit {','.join(map(str, field.visible.unit))}")
     if field.source is not None and field.source != row.name:
         remarks.append(f"{field.kind} since {field.source}")

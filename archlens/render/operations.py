@@ -56,6 +56,8 @@ def operation(graph: Graph, layer: Layer) -> str:
     details = _details(node)
     if name == "mean" and details:  # what adaptive pooling to one cell comes down to
         name = "avg to"
+    if name.endswith(" to") and not details:  # taken apart into other steps
+        details = "x".join(map(str, graph.nodes[layer.output].shape[2:]))
     return " ".join(part for part in (name, details) if part) or layer.op
 
 

@@ -91,7 +91,7 @@ def size_words(field: FieldReport | None) -> str:
 
 
 def box(visible: Visible | None, image: Sequence[int]) -> str:
-    """Rows and columns of a visible box, `253..259`; a bracket where the image's edge cuts it: `[0..300`."""
+    """Rows and columns of a visible box, `253..259`; a bracket at the image's edge: `[0..300`."""
     if visible is None:
         return "nothing"
     if len(visible.lo) != len(image):
