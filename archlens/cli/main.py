@@ -69,10 +69,10 @@ def _version(asked: bool) -> None:
 
 def _root(
     context: typer.Context,
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback answers
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
-    debug: Annotated[
+    debug: Annotated[  # noqa: ARG001 - `run` takes it out
         bool, typer.Option("--debug", help="Show the traceback of an error; with any command.")
     ] = False,
 ) -> None:

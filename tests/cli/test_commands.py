@@ -9,7 +9,7 @@ import pytest
 
 from archlens.cli.main import COMMANDS
 
-# The order of design.md: the shared options stand in it in every command that has them.
+# The one order everywhere: the shared options stand in it in every command that has them.
 ORDER = [
     "input_size", "device", "json", "output", "layer", "unit", "at", "origin", "settings", "weights",
 ]  # fmt: skip
