@@ -14,6 +14,7 @@ from archlens.analyses.cost import totals
 from archlens.analyses.lattice import Lattice
 from archlens.analyses.receptive_field import AxisField, Field, receptive_fields
 from archlens.analyses.status import Status, statuses
+from archlens.capture.limits import time_limit
 from archlens.errors import LayerError, ReportError, UsageError, did_you_mean
 from archlens.graph import Graph, Node
 from archlens.results import (
@@ -49,6 +50,7 @@ def analyze(
     at: str | None = None,
     progress: Progress = _silent,
     use_cache: bool = False,
+    timeout: float | None = None,
 ) -> Report:
     """Measure a network and derive what every layer sees and costs.
 
@@ -66,6 +68,7 @@ def analyze(
         at: Layer to take for the class-score cell, or "output".
         progress: Called with a few words before each slow step.
         use_cache: Keep and reuse captures of zoo and installed networks (`archlens.cache`).
+        timeout: Seconds that building and running the model may take; default: no limit.
 
     Returns:
         The report.
@@ -78,14 +81,16 @@ def analyze(
         spec = parse_spec(model, settings)
         if spec.kind == "report":
             return _saved(spec.target, size, layer, unit, origin, at)
-        graph, name = _captured(spec, size, device, progress, use_cache)
+        with time_limit(timeout):
+            graph, name = _captured(spec, size, device, progress, use_cache)
         text = (
             spec.text if not settings else spec.text + ("&" if "?" in spec.text else "?") + "&".join(settings)
         )
     else:
         from archlens.capture.run import capture_module
 
-        graph = capture_module(model, size, example)
+        with time_limit(timeout):
+            graph = capture_module(model, size, example)
         name = text = graph.name
     return describe(graph, text, name, layer=layer, unit=unit, origin=origin, at=at)
 

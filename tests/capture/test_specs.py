@@ -157,3 +157,15 @@ def test_a_missing_package_names_its_extra(
     with pytest.raises(MissingPackageError) as caught:
         analyze(spec)
     assert extra in caught.value.hint
+
+
+def test_a_factory_that_never_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    path = tmp_path / "endless_net.py"
+    path.write_text(
+        "import time\ndef make():\n"
+        "    while True:\n        try: time.sleep(0.01)\n        except Exception: pass\n"
+    )
+    with pytest.raises(ModelLoadError, match=r"within 0\.2 s"):
+        analyze(f"{path}:make", "3x16x16", timeout=0.2)
+    assert analyze(nn.Conv2d(1, 1, 3), "1x8x8", timeout=60).layers
