@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from archlens.analyses import transfer
+from archlens.analyses import flattening, transfer
 from archlens.analyses.activations import pair, single
 from archlens.analyses.boxes import reshape_like
 from archlens.analyses.energy import reaches, statistics_factors, walk_back, winner_slope
@@ -194,8 +194,19 @@ def _edge(fwd: Forward, node: Node, index: int, edge: Edge, t: _Tangent) -> _Tan
         return _max_pool(fwd, node, steps, t)
     for stage in steps:
         t = _step(node, stage, t)
+    if kind == "batch_norm":
+        return _batch_norm(fwd, node, t)
     own, across = _slopes(fwd, node, index, law)
     return _Tangent(t.own * own, t.across * np.sqrt(max(across, 0.0)))
+
+
+def _batch_norm(fwd: Forward, node: Node, t: _Tangent) -> _Tangent:
+    """Division by the deviation, which a coherent change may share with the images: see `flattening`."""
+    factor = statistics_factors(fwd, node)[0] / deviation(fwd, node)
+    flat = fwd.flat.get(node.id, flattening.NONE)
+    together = t.across**2
+    own = np.maximum(flat.energy * t.own + (flat.coherent - flat.energy) * together, 0.0)
+    return _Tangent(own * factor, np.sqrt(together * flat.coherent * factor))
 
 
 def _far(values: Floats) -> float:
@@ -206,9 +217,6 @@ def _far(values: Floats) -> float:
 def _slopes(fwd: Forward, node: Node, index: int, law: Moments) -> tuple[float, float]:
     """E f'^2 at one place, E f' f' at two."""
     kind = role(node)
-    if kind == "batch_norm":
-        factor = statistics_factors(fwd, node)[0] / deviation(fwd, node)
-        return factor, factor
     if kind == "layer_norm":
         factor = 1.0 / (law.variance + EPS)
         return factor, factor

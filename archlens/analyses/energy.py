@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from archlens.analyses import gates, moments
+from archlens.analyses import flattening, gates, moments
 from archlens.analyses.activations import pair, single
 from archlens.analyses.bands import Band, collected, step, times, total, zero_lag
 from archlens.analyses.laws import EPS, Forward, Moments
@@ -241,7 +241,8 @@ def _modulated(fwd: Forward, node: Node, other: Edge, band: Band) -> Band:
 def _batch_norm(fwd: Forward, node: Node, band: Band) -> Band:
     """Division by the input's deviation."""
     own, rest = statistics_factors(fwd, node)
-    band = times(band, own / moments.deviation(fwd, node))
+    flat = fwd.flat.get(node.id, flattening.NONE).energy
+    band = times(band, own * flat / moments.deviation(fwd, node))
     if rest:
         zero = zero_lag(node)
         band[zero] = band[zero] * (1 - rest / own) + rest / own * band[zero].sum()

@@ -54,6 +54,8 @@ class Moments:
         before: The Gaussian law under an activation (function, mean, cov), for a max pool behind it.
         values: Quantiles of what a ReLU lets through, where known.
         chain: How a residual sum is made up, where one of its terms has known quantiles.
+        strong, pooled: Share of the variance in the strongest direction, and of a pooled value's variance
+            that is common to its inputs; see `flattening`.
     """
 
     mean: float
@@ -64,6 +66,8 @@ class Moments:
     before: tuple[Activation, float, Floats] | None = None
     values: Floats | None = None
     chain: Chain | None = None
+    strong: float = 0.0
+    pooled: float = 0.0
 
     @property
     def variance(self) -> float:
@@ -83,13 +87,15 @@ class Moments:
 
 @dataclass(frozen=True)
 class Forward:
-    """The moments of every node; None behind an operation without a rule (its id is in `missing`)."""
+    """The moments of every node; None behind an operation without a rule (its id is in `missing`). `flat`
+    holds what batch norms do to strong directions, as a `flattening.Flattening`."""
 
     graph: Graph
     setting: Setting
     lags: Floats
     nodes: list[Moments | None] = field(default_factory=list)
     missing: dict[int, str] = field(default_factory=dict)
+    flat: dict[int, Any] = field(default_factory=dict)
 
     def at(self, node: int) -> Moments:
         """The moments of a node that has some."""

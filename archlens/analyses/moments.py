@@ -18,6 +18,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from archlens.analyses import flattening
 from archlens.analyses.activations import pair, single
 from archlens.analyses.gates import Chain, rectified_normal
 from archlens.analyses.laws import (
@@ -56,7 +57,7 @@ def forward(graph: Graph, setting: Setting) -> Forward:
         if role(node) == "unknown":
             walk.missing[node.id] = node.unknown or node.op
         elif all(walk.nodes[e.source] is not None for e in node.edges):
-            law = _RULES[role(node)](walk, node)
+            law = flattening.follow(walk, node, _RULES[role(node)](walk, node))
         walk.nodes.append(law)
     return walk
 

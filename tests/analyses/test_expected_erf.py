@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from archlens.analyses.class_score import main_output
 from archlens.analyses.coherent import coherent_response
 from archlens.analyses.expected_erf import ExpectedField, branch_shares, expected_erf, incoming
+from archlens.analyses.flattening import kept
 from archlens.analyses.moments import Setting
 from archlens.analyses.taps import matrix
 from archlens.capture.run import capture_module
@@ -313,3 +314,21 @@ def test_assumptions_are_said() -> None:
     assert "not the field of trained weights" in said
     assert "white noise" in said
     assert "Batch norm" in said
+
+
+def test_batch_norm_holds_down_what_all_of_a_photograph_shares() -> None:
+    model = nn.Sequential(conv(3, 64, padding=1), nn.BatchNorm2d(64))
+    graph = graph_of(model, 3, 33, 33)
+    region = np.ones((33, 33), bool)
+    white = coherent_response(graph, main_output(graph), region=region)
+    assert white.ratio == pytest.approx(1, rel=1e-3)
+    setting = Setting(images="natural")
+    natural = coherent_response(graph, main_output(graph), region=region, setting=setting)
+    assert natural.ratio < 0.8
+
+
+def test_what_a_direction_keeps_of_itself_is_that_of_samples() -> None:
+    lam = np.array([0.6, 0.2, 0.1, 0.05, 0.05])
+    z = np.random.default_rng(0).standard_normal((400_000, 5)) ** 2
+    assert kept(lam) == pytest.approx((z / (z @ lam)[:, None]).mean(0), rel=0.02)
+    assert float((kept(lam) * lam).sum()) == pytest.approx(1, rel=1e-4)
