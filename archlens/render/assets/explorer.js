@@ -5,6 +5,7 @@ function explorer(subjects) {
   const lenses = subjects.map(makeLens);
   let overlay = "support";
   let pending = false;
+  let moving = false;
 
   // One drawing a frame, however often the pointer moves.
   function draw() {
@@ -12,11 +13,12 @@ function explorer(subjects) {
     pending = true;
     requestAnimationFrame(() => {
       pending = false;
-      for (const lens of lenses) drawLens(lens, overlay);
+      for (const lens of lenses) drawLens(lens, overlay, moving);
     });
   }
 
-  function show(lens, unit) {
+  function show(lens, unit, hovering = false) {
+    moving = hovering;
     lens.unit = unit;
     const spot = spotOf(lens.subject, lens.layer, unit);
     for (const other of lenses) {
@@ -27,7 +29,6 @@ function explorer(subjects) {
   }
 
   function pin(lens, unit, layer = lens.layer) {
-    lens.pinned = true;
     state.set({ model: lens.subject.key, layer: layer.name, unit }, "explorer");
   }
 
@@ -99,7 +100,7 @@ function wire(lens, show, pin, restore) {
       const box = view.getBoundingClientRect();
       return unitUnder(clamp((event.clientX - box.left) / box.width, 0, 0.9999), clamp((event.clientY - box.top) / box.height, 0, 0.9999));
     };
-    view.addEventListener("pointermove", (event) => show(lens, under(event)));
+    view.addEventListener("pointermove", (event) => show(lens, under(event), true));
     view.addEventListener("pointerleave", restore);
     view.addEventListener("pointerup", (event) => pin(lens, under(event)));
   }

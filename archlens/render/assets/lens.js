@@ -94,20 +94,23 @@ function path(rf, axis) {
 
 // ------------------------------------------------------------------ drawing
 
-function drawLens(lens, overlay) {
+const MOST_PIXELS = 2e6; // of an input whose support is walked at every move of the pointer
+
+function drawLens(lens, overlay, moving) {
   const { subject, layer, unit } = lens;
   const box = visibleBox(subject, layer, unit);
   const isCentre = layer === lens.cell && String(unit) === String(middle(layer));
   const energy = overlay === "expected" && isCentre ? subject.boxes.energy : null;
-  const wanted = overlay !== "box" && !energy && box && box !== "nothing";
-  const read = wanted ? support(subject.graph, subject.boxes.origin, layer.node.id ?? nodeId(subject, layer), unit) : null;
+  const light = !moving || product(subject.boxes.size) < MOST_PIXELS;
+  const wanted = overlay !== "box" && light && !energy && box && box !== "nothing";
+  const read = wanted ? support(subject.graph, subject.boxes.origin, nodeOf(subject, layer), unit) : null;
   lens.seen = { box, support: read, unit, layer: layer.name };
   drawInput(lens, box, read && flat(read, subject.boxes.size), energy);
   drawMap(lens);
-  fillReading(lens, box, read, energy, overlay);
+  fillReading(lens, box, read, energy, light ? overlay : "box");
 }
 
-const nodeId = (subject, layer) => subject.graph.layers[layer.index].nodes.at(-1);
+const nodeOf = (subject, layer) => subject.graph.layers[layer.index].nodes.at(-1);
 
 // A volume seen from its first axis: a pixel is read where any slice of it is.
 function flat(bits, size) {
@@ -195,7 +198,12 @@ function tinted([rows, columns], colour, opacity) {
   g.fillRect(0, 0, 1, 1);
   const [red, green, blue, full] = g.getImageData(0, 0, 1, 1).data;
   const image = g.createImageData(columns, rows);
-  for (let i = 0; i < rows * columns; i++) image.data.set([red, green, blue, full * opacity(i)], 4 * i);
+  for (let i = 0, at = 0; i < rows * columns; i++) {
+    image.data[at++] = red;
+    image.data[at++] = green;
+    image.data[at++] = blue;
+    image.data[at++] = full * opacity(i);
+  }
   g.putImageData(image, 0, 0);
   return canvas;
 }
@@ -207,14 +215,8 @@ function drawMap(lens) {
   const { g, width, height, ratio } = surface(lens.map, rows, columns);
   const style = getComputedStyle(lens.root);
   const own = style.getPropertyValue("--own").trim();
-  const whole = product(subject.boxes.size);
-  const shares = tinted([rows, columns], own, (i) => {
-    const box = visibleBox(subject, layer, unitAt(layer, Math.floor(i / columns), i % columns));
-    if (!Array.isArray(box)) return 0;
-    return 0.1 + (0.6 * box.reduce((all, [lo, hi]) => all * (hi - lo + 1), 1)) / whole;
-  });
   g.imageSmoothingEnabled = false;
-  g.drawImage(shares, 0, 0, width, height);
+  g.drawImage(sharesOf(lens, own), 0, 0, width, height);
   const cw = width / columns, ch = height / rows;
   if (Math.min(cw, ch) >= 5 * ratio) {
     g.strokeStyle = style.getPropertyValue("--line").trim();
@@ -229,4 +231,24 @@ function drawMap(lens) {
   g.strokeStyle = style.getPropertyValue("--text").trim();
   g.lineWidth = 2.5 * ratio;
   g.strokeRect((column + 0.5) * cw - side / 2, (row + 0.5) * ch - tall / 2, side, tall);
+}
+
+const MOST_CELLS = 256; // a side: more than a screen shows of a map
+
+// How much of the image each cell sees, as a picture; kept until the layer or the theme changes.
+function sharesOf(lens, own) {
+  const { subject, layer } = lens;
+  if (lens.shares?.layer === layer && lens.shares.own === own) return lens.shares.picture;
+  const [rows, columns] = plane(layer.map);
+  const [high, wide] = [Math.min(rows, MOST_CELLS), Math.min(columns, MOST_CELLS)];
+  const whole = product(subject.boxes.size);
+  const picture = tinted([high, wide], own, (i) => {
+    const row = Math.floor(((Math.floor(i / wide) + 0.5) * rows) / high);
+    const column = Math.floor((((i % wide) + 0.5) * columns) / wide);
+    const box = visibleBox(subject, layer, unitAt(layer, row, column));
+    if (!Array.isArray(box)) return 0;
+    return 0.1 + (0.6 * box.reduce((all, [lo, hi]) => all * (hi - lo + 1), 1)) / whole;
+  });
+  lens.shares = { layer, own, picture };
+  return picture;
 }

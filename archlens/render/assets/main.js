@@ -52,4 +52,8 @@ async function start() {
   document.documentElement.dataset.ready = "yes";
 }
 
-start();
+// A browser that cannot inflate what the page carries gets the page that needs no script.
+start().catch((error) => {
+  document.documentElement.classList.remove("js");
+  throw error;
+});
