@@ -13,7 +13,7 @@ from torch import nn
 
 from archlens.capture.run import copy_to_meta
 
-FVCORE_COUNTED = ("conv", "conv_transpose", "linear", "matmul", "addmm", "bmm", "mm", "baddbmm", "einsum")
+FVCORE_COUNTED = ("conv", "conv_transpose", "linear", "matmul", "addmm", "bmm", "mm", "baddbmm")
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Count:
 
     Attributes:
         macs: Multiply-accumulates; None where it has no answer.
-        reason: Why it has none, or what it left out.
+        reason: Why it has none.
     """
 
     macs: int | None
@@ -85,8 +85,11 @@ def fvcore(model: nn.Module, shape: Sequence[int]) -> Count:
     finally:
         logger.setLevel(level)
         torch.backends.mha.set_fastpath_enabled(fast)
-    macs = sum(int(n) for op, n in counted.items() if op in FVCORE_COUNTED)
-    return Count(macs, "it does not count fused attention" if left_out else None)
+    if left_out:
+        return Count(None, "it does not count fused attention")
+    if counted.get("einsum"):
+        return Count(None, "it rounds what it counts for einsum")
+    return Count(sum(int(n) for op, n in counted.items() if op in FVCORE_COUNTED))
 
 
 def _with_values(model: nn.Module) -> nn.Module:

@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from archlens.capture.rows import Rows
 from archlens.capture.run import copy_to_meta
-from archlens.capture.trace import Tracer, _fill, _named
+from archlens.capture.trace import FACTORIES, Tracer, _fill, _named
 from archlens.graph import Graph
 
 
@@ -136,6 +136,8 @@ def record(
     graph = rows.graph(name, tracer.nodes, ids, outputs)
     tape = Tape(graph, notes.entries, inputs, notes.home, {_storage(t) for t in inputs}, set())
     for entry in tape.entries:
+        if entry.name in FACTORIES:
+            continue  # dependent only if something dependent is written into it later
         if any(tape.storage(t) in tape.dynamic for t in tensors(entry.args)):
             tape.dynamic |= {tape.storage(t) for t in entry.outs}
             if entry.writes:
