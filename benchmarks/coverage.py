@@ -65,9 +65,7 @@ def specs() -> list[str]:
         for name in architectures():
             encoders = ("",) if name == "dpt" else SMP_ENCODERS
             refused = ("mit_b0",) if name in ("linknet", "unetplusplus") else ()  # by the package itself
-            out += [
-                f"smp:{name}" + (f"?encoder_name={e}" if e else "") for e in encoders if e not in refused
-            ]
+            out += [f"smp:{name}" + (f"?encoder_name={e}" if e else "") for e in encoders if e not in refused]
     except ImportError:
         pass
     return out
@@ -187,7 +185,8 @@ def page(rows: Sequence[Row]) -> str:
         "Networks of other packages, each analysed end to end by `python benchmarks/coverage.py`, which made "
         "this page. `known` is the share of layers whose field is known; an operation that archlens does not "
         "understand is named, and every layer behind it says unknown. `params` and `MACs`: `=` where they "
-        "equal `sum(p.numel())` and half of what torch's FlopCounterMode counts.",
+        "equal `sum(p.numel())` and half of what torch's FlopCounterMode counts; it counts nothing of an LSTM "
+        "that runs as one call, so there the figures differ.",
         "",
         "Versions: " + ", ".join(f"{p} {version(p)}" for p in packages) + ".",
         "",
