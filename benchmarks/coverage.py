@@ -185,8 +185,8 @@ def page(rows: Sequence[Row]) -> str:
         "Networks of other packages, each analysed end to end by `python benchmarks/coverage.py`, which made "
         "this page. `known` is the share of layers whose field is known; an operation that archlens does not "
         "understand is named, and every layer behind it says unknown. `params` and `MACs`: `=` where they "
-        "equal `sum(p.numel())` and half of what torch's FlopCounterMode counts; it counts nothing of an LSTM "
-        "that runs as one call, so there the figures differ.",
+        "equal `sum(p.numel())` and half of what torch's FlopCounterMode counts; it counts nothing of an "
+        "LSTM that runs as one call, so there the figures differ.",
         "",
         "Versions: " + ", ".join(f"{p} {version(p)}" for p in packages) + ".",
         "",
