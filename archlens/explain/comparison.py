@@ -103,7 +103,7 @@ def compare(
             f"the networks are at different input sizes, {sizes}",
             "Give one that all of them take with --input-size, as in 3x513x513.",
         )
-    names = told_apart([report.spec for report in reports])
+    names = told_apart(_without_folders([report.spec for report in reports]))
     alone = len(reports) == 1
     evidence = []
     for index, (name, report) in enumerate(zip(names, reports, strict=True)):
@@ -119,6 +119,12 @@ def compare(
         found=tuple(find(evidence, EXPLAINED if alone else COMPARED)),
         lang=lang,
     )
+
+
+def _without_folders(specs: Sequence[str]) -> list[str]:
+    """Specs of files by the file's name alone, where that still tells them apart."""
+    short = [spec.rsplit("/", 1)[-1] for spec in specs]
+    return short if len(set(short)) == len(set(specs)) else list(specs)
 
 
 def told_apart(names: Sequence[str]) -> tuple[str, ...]:

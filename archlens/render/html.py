@@ -80,19 +80,18 @@ def html(result: Comparison, command: str) -> str:
         result: The networks, their figures and findings; one network is a comparison with itself alone.
         command: The exact command line that makes this page again.
     """
-    labels = _labels(result.names)
     subjects = [
         _subject(index, *each)
-        for index, each in enumerate(zip(labels, result.reports, result.summaries, strict=True))
+        for index, each in enumerate(zip(result.names, result.reports, result.summaries, strict=True))
     ]
     style = Markup("\n".join(asset(name) for name in STYLES))
     head, body = (_script(names) for names in (HEAD_SCRIPTS, SCRIPTS))
-    found = findings(result, labels)
+    found = findings(result)
     return (
         environment()
         .get_template("page.html")
         .render(
-            title=(" against " if len(labels) < 3 else ", ").join(labels),
+            title=(" against " if len(result.names) < 3 else ", ").join(result.names),
             result=result,
             subjects=subjects,
             findings=found,
@@ -103,7 +102,7 @@ def html(result: Comparison, command: str) -> str:
                 ]
             ),
             columns=COLUMNS,
-            plots=plots(result.reports, [s.use for s in subjects], labels),
+            plots=plots(result.reports, [s.use for s in subjects], result.names),
             ablations=published(result),
             assumptions=result.assumptions,
             lang=result.lang,
@@ -117,12 +116,6 @@ def html(result: Comparison, command: str) -> str:
             versions=versions(subjects[0].report),
         )
     )
-
-
-def _labels(names: Sequence[str]) -> list[str]:
-    """Files without their folders, which are nobody's business, where that still tells them apart."""
-    short = [name.rsplit("/", 1)[-1] for name in names]
-    return short if len(set(short)) == len(short) else list(names)
 
 
 def _subject(index: int, key: str, report: Report, figures: Figures) -> Subject:

@@ -34,7 +34,7 @@ class Shown:
     essential: bool
 
 
-def findings(result: Comparison, labels: Sequence[str]) -> list[Shown]:
+def findings(result: Comparison) -> list[Shown]:
     """The findings in their order; published figures have a section of their own."""
     first = {id(f) for f in essentials(result.found)}
     out: list[Shown] = []
@@ -48,21 +48,21 @@ def findings(result: Comparison, labels: Sequence[str]) -> list[Shown]:
                 claim=glued(claim(found, result.lang)),
                 confidence=fill("_confidence", {"confidence": found.confidence}, result.lang).strip("[] "),
                 evidence=tuple(lines(found.evidence)),
-                layers=tuple((name, address(result, labels, found, name)) for name in found.layers),
+                layers=tuple((name, address(result, found, name)) for name in found.layers),
                 essential=id(found) in first,
             )
         )
     return out
 
 
-def address(result: Comparison, labels: Sequence[str], found: Finding, layer: str) -> str:
+def address(result: Comparison, found: Finding, layer: str) -> str:
     """Where the page shows a layer: in the network that the evidence names, else the first that has it."""
     named = {str(value) for value in found.evidence.values()}
     having = [i for i, report in enumerate(result.reports) if any(row.name == layer for row in report.layers)]
     if not having:
         return ""
     best = next((i for i in having if result.names[i] in named), having[0])
-    return "#" + urlencode({"model": labels[best], "layer": layer})
+    return "#" + urlencode({"model": result.names[best], "layer": layer})
 
 
 def lines(evidence: Mapping[str, Any], head: str = "") -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from archlens.render.words import percent
 from archlens.results import LayerReport, Report
 
 WIDTH, HEIGHT = 640, 380
-LEFT, RIGHT, TOP, BOTTOM = 58, 14, 14, 46
+LEFT, RIGHT, TOP, BOTTOM = 62, 24, 14, 58
 DASHES = ("", "7 4", "2 3", "9 3 2 3", "12 4", "4 2", "1 3", "7 3 1 3 1 3")
 SHARES = (0.02, 0.05, *(n / 20 for n in range(2, 20)), 0.97, 0.99)
 
@@ -152,7 +152,7 @@ def _axes(at: object, right: float, top: float, across: str, up: str) -> Markup:
         shape = Markup(
             '<path class="grid" d="M{0} {1}V{2}"/><text x="{0}" y="{3}" text-anchor="middle">{4:g}</text>'
         )
-        parts.append(shape.format(x, bottom, TOP, HEIGHT - BOTTOM + 18, value))
+        parts.append(shape.format(x, bottom, TOP, HEIGHT - BOTTOM + 20, value))
     for value in ticks(top):
         left, y = at(0, value)
         shape = Markup('<path class="grid" d="M{} {}H{}"/><text x="{}" y="{}" text-anchor="end">{:g}</text>')
@@ -163,7 +163,7 @@ def _axes(at: object, right: float, top: float, across: str, up: str) -> Markup:
             (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, across
         )
     )
-    turned = Markup('<text x="14" y="{0}" text-anchor="middle" transform="rotate(-90 14 {0})">{1}</text>')
+    turned = Markup('<text x="15" y="{0}" text-anchor="middle" transform="rotate(-90 15 {0})">{1}</text>')
     parts.append(turned.format(middle, up))
     return Markup("").join(parts)
 

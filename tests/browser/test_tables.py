@@ -88,6 +88,21 @@ def test_row_graph_and_explorer_are_linked(pair: Path, visit: Visits) -> None:
     assert not bar.is_visible()
 
 
+def test_points_of_the_plot_and_layers_of_findings_lead_to_their_row(pair: Path, visit: Visits) -> None:
+    opened = visit(pair)
+    page = opened.page
+    point = page.locator("#plot-growth [data-point^='0-']").nth(1)
+    point.click(force=True)
+    row = page.locator("#layers-0 tr.on")
+    assert row.get_attribute("id") == "r" + point.get_attribute("data-point")
+    assert "on" in point.get_attribute("class").split()
+    link = page.locator("#findings a[href^='#model=']").first
+    link.evaluate("(a) => { for (let d = a; d = d.closest('details'); d = d.parentElement) d.open = true; }")
+    link.click()
+    name = link.inner_text()
+    until(page, "(n) => document.querySelector('tr.on th').innerText.trim() === n", name)
+
+
 def test_a_link_from_elsewhere_opens_the_layer(pair: Path, visit: Visits) -> None:
     first = visit(pair)
     key = first.page.evaluate("archlens.keys()[1]")
