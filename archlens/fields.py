@@ -75,6 +75,8 @@ def field_map(
     live: Live | None = None,
     progress: Callable[[str], None] = lambda _: None,
     count: Callable[[int, int], None] = lambda _a, _b: None,
+    output_name: str | None = None,
+    timeout: float | None = None,
     use_cache: bool = False,
 ) -> FieldMap:
     """One unit's field.
@@ -90,15 +92,18 @@ def field_map(
         statistics: Of batch norms, for `expected` and `gradient` over random weights.
         noise: Images assumed: white, or natural (1/f amplitudes).
         live: For gradient and occlusion.
+        output_name, timeout, use_cache: As `pipeline.analyze` takes them.
         progress: Told of each slow step; `count` of (done, all) within one.
 
     Raises:
         ArchlensError: With what was wrong and what to do.
     """
     spec = parse_spec(model, settings)
-    report = analyze(model, input_size, settings=settings, progress=progress, use_cache=use_cache)
+    report = analyze(
+        model, input_size, settings=settings, progress=progress, timeout=timeout, use_cache=use_cache
+    )
     graph = report.graph
-    node = cell_node(graph, None) if layer is None else layer_node(graph, layer)
+    node = cell_node(graph, None, output_name) if layer is None else layer_node(graph, layer)
     of = graph.layer_of()
     row = graph.layers[of[node]].name if node in of else "input"
     at = unit_of(graph.nodes[node], unit, row)

@@ -48,6 +48,7 @@ def analyze(
     unit: Sequence[int] | None = None,
     origin: str | None = None,
     at: str | None = None,
+    output_name: str | None = None,
     progress: Progress = _silent,
     use_cache: bool = False,
     timeout: float | None = None,
@@ -66,6 +67,7 @@ def analyze(
             Other layers report theirs of the same index, or their centre where their map has none.
         origin: Layer to measure fields from, instead of the input.
         at: Layer to take for the class-score cell, or "output".
+        output_name: Output that the class-score cell is looked for from; default `out`, or the first.
         progress: Called with a few words before each slow step.
         use_cache: Keep and reuse captures of zoo and installed networks (`archlens.cache`).
         timeout: Seconds that building and running the model may take; default: no limit.
@@ -80,7 +82,7 @@ def analyze(
     if isinstance(model, str):
         spec = parse_spec(model, settings)
         if spec.kind == "report":
-            return _saved(spec.target, size, layer, unit, origin, at)
+            return _saved(spec.target, size, layer, unit, origin, at, output_name)
         with time_limit(timeout):
             graph, name = _captured(spec, size, device, progress, use_cache)
         text = (
@@ -92,7 +94,7 @@ def analyze(
         with time_limit(timeout):
             graph = capture_module(model, size, example)
         name = text = graph.name
-    return describe(graph, text, name, layer=layer, unit=unit, origin=origin, at=at)
+    return describe(graph, text, name, layer=layer, unit=unit, origin=origin, at=at, output_name=output_name)
 
 
 def _captured(
@@ -120,6 +122,7 @@ def describe(
     unit: Sequence[int] | None = None,
     origin: str | None = None,
     at: str | None = None,
+    output_name: str | None = None,
 ) -> Report:
     """Derive everything from a captured graph."""
     start = graph.inputs[0] if origin is None else layer_node(graph, origin)
@@ -132,7 +135,7 @@ def describe(
     def named(node: int | None) -> str | None:
         return None if node is None or node not in of else names[of[node]]
 
-    cell = named(cell_node(graph, at)) if graph.outputs else None
+    cell = named(cell_node(graph, at, output_name)) if graph.outputs else None
     asked = cell if layer is None else named(layer_node(graph, layer))
     rows = []
     inputs = graph.layer_inputs()
@@ -204,11 +207,19 @@ def layer_node(graph: Graph, name: str) -> int:
     raise LayerError(f"{graph.name} has no layer {name!r}", did_you_mean(name, names))
 
 
-def cell_node(graph: Graph, at: str | None) -> int:
-    """Node id of the class-score cell, of the output, or of the layer asked for."""
+def cell_node(graph: Graph, at: str | None, output_name: str | None = None) -> int:
+    """Node id of the class-score cell, of the output, or of the layer asked for.
+
+    Raises:
+        LayerError: No such layer, or no output of that name.
+    """
+    if output_name is not None and output_name not in graph.outputs:
+        hint = did_you_mean(output_name, graph.outputs)
+        raise LayerError(f"{graph.name} has no output {output_name!r}", hint)
+    output = main_output(graph) if output_name is None else graph.outputs[output_name]
     if at is None:
-        return class_score(graph)
-    return main_output(graph) if at == "output" else layer_node(graph, at)
+        return class_score(graph, output)
+    return output if at == "output" else layer_node(graph, at)
 
 
 def _has(node: Node, unit: Sequence[int] | None) -> bool:
@@ -319,6 +330,7 @@ def _saved(
     unit: Sequence[int] | None,
     origin: str | None,
     at: str | None,
+    output_name: str | None,
 ) -> Report:
     """A saved report; a figure that it does not hold is derived anew from the graph in it."""
     try:
@@ -331,6 +343,15 @@ def _saved(
     if size and tuple(size[0]) != report.input_shape[1:]:
         by = "x".join(map(str, report.input_shape[1:]))
         raise UsageError(f"{path} was saved at {by}", "Leave --input-size out, or give the model instead.")
-    if unit is None and origin is None and at is None:
+    if unit is None and origin is None and at is None and output_name is None:
         return report
-    return describe(report.graph, report.spec, report.name, layer=layer, unit=unit, origin=origin, at=at)
+    return describe(
+        report.graph,
+        report.spec,
+        report.name,
+        layer=layer,
+        unit=unit,
+        origin=origin,
+        at=at,
+        output_name=output_name,
+    )

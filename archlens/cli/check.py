@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from archlens.cli import everywhere
 from archlens.cli.options import Output, complete_model
 
 if TYPE_CHECKING:
@@ -60,7 +61,6 @@ def check(
             "--config", metavar="FILE", help="Settings; default [tool.archlens].", show_default=False
         ),
     ] = None,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Capture anew.")] = False,
 ) -> None:
     """Hold networks to their budgets and baselines; exit code 1 where one fails.
 
@@ -80,7 +80,7 @@ def check(
         )
     results: list[Check] = []
     for watched in networks:
-        report = _report(found, watched, not no_cache)
+        report = _report(found, watched, everywhere.current.cache)
         if update:
             _write(_baseline_file(found, watched), budgets.baseline_text(report))
             continue

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from archlens.cli import everywhere
 from archlens.cli.options import (
     Device,
     From,
@@ -107,7 +108,6 @@ def erf(
         bool, typer.Option("--mixed", help="bfloat16 arithmetic where that is allowed.")
     ] = False,
     log: Annotated[bool, typer.Option("--log", help="Logarithmic colours in a picture.")] = False,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Capture anew.")] = False,
 ) -> None:
     """Show which pixels a unit uses, and how much: the effective receptive field.
 
@@ -139,11 +139,9 @@ def erf(
         and layer is None
         and (output is None or output.endswith((".txt", ".json", "-")))
     ):
-        _table(model, input_size, settings, live, json, output, not no_cache)
+        _table(model, input_size, settings, live, json, output, everywhere.current.cache)
         return
-    found = _field(
-        model, input_size, settings, layer, unit, origin, method, statistics, noise, live, not no_cache
-    )
+    found = _field(model, input_size, settings, layer, unit, origin, method, statistics, noise, live)
     _write(found, json, output, log)
 
 
@@ -158,7 +156,6 @@ def _field(
     statistics: Norms,
     noise: Noise,
     live: Live,
-    use_cache: bool,
 ) -> FieldMap:
     from archlens.cli.progress import Progress
     from archlens.spec import parse_size, parse_unit
@@ -182,7 +179,9 @@ def _field(
             live=live,
             progress=progress,
             count=lambda done, every: progress(f"measuring: {done} of {every}"),
-            use_cache=use_cache,
+            output_name=everywhere.current.output_name,
+            timeout=everywhere.current.timeout,
+            use_cache=everywhere.current.cache,
         )
 
 

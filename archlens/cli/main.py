@@ -21,7 +21,9 @@ from archlens.cli import (
     compare,
     diff,
     erf,
+    everywhere,
     explain,
+    graph,
     models,
     profile,
     report,
@@ -41,6 +43,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     rf.rf,
     erf.erf,
     verify.verify,
+    graph.graph,
     compare.compare,
     explain.explain,
     report.report,
@@ -72,9 +75,30 @@ def _root(
     version: Annotated[  # noqa: ARG001 - its callback answers
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
-    debug: Annotated[  # noqa: ARG001 - `run` takes it out
+    debug: Annotated[  # noqa: ARG001 - `everywhere` takes these out
         bool, typer.Option("--debug", help="Show the traceback of an error; with any command.")
     ] = False,
+    no_cache: Annotated[  # noqa: ARG001
+        bool, typer.Option("--no-cache", help="Capture anew and keep nothing; with any command.")
+    ] = False,
+    timeout: Annotated[  # noqa: ARG001
+        float | None,
+        typer.Option(
+            "--timeout",
+            metavar="SECONDS",
+            help="Time that building and running a model may take; with any command.",
+            show_default=False,
+        ),
+    ] = None,
+    output_name: Annotated[  # noqa: ARG001
+        str | None,
+        typer.Option(
+            "--output-name",
+            metavar="NAME",
+            help="Output to take for the main one, of several; with any command.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """What a segmentation network sees and what it costs, layer by layer.
 
@@ -118,10 +142,10 @@ def build_app() -> typer.Typer:
 
 def run(args: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code. Never raises."""
-    words = list(sys.argv[1:] if args is None else args)
-    debug = "--debug" in words
-    words = [word for word in words if word != "--debug"]
+    given = list(sys.argv[1:] if args is None else args)
+    debug = "--debug" in given
     try:
+        words = everywhere.take(given)
         code = build_app()(args=words, prog_name="archlens", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except ArchlensError as error:

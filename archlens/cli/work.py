@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from archlens.cli import everywhere
 from archlens.cli.progress import Progress
 from archlens.errors import UsageError
 from archlens.spec import parse_sizes, parse_spec, parse_unit
@@ -52,7 +53,9 @@ def report_of(
             origin=origin,
             at=at,
             progress=progress,
-            use_cache=True,
+            use_cache=everywhere.current.cache,
+            timeout=everywhere.current.timeout,
+            output_name=everywhere.current.output_name,
         )
         if weights is not None:
             progress("reading the weights")
