@@ -164,7 +164,7 @@ function sceneControls(draw) {
 function fillReading(lens, box, bits, energy, overlay) {
   const { subject, layer, unit } = lens;
   const lines = [["Unit", `${unit.join(", ") || "the only one"} of ${layer.name}`], ["Visible box", boxWords(subject, box, layer)]];
-  if (bits && box) lines.push(["Support", supportWords(bits, box)]);
+  if (bits && box) lines.push(["Support", supportWords(lens.seen.count, areaOf(box))]);
   else if (overlay === "support" && Array.isArray(box)) lines.push(["Support", "not known: an operation on the way is not understood"]);
   if (energy) lines.push(["Expected field", "drawn: the brighter, the more of the gradient's energy (logarithmic)"]);
   else if (overlay === "expected") lines.push(["Expected field", subject.boxes.energy
@@ -182,9 +182,7 @@ function boxWords(subject, box, layer) {
   return `${box.map(([lo, hi], d) => `${names[d]} ${lo} to ${hi}`).join(", ")}: ${sides.join(" × ")} px, ${percent(share)} of the input`;
 }
 
-function supportWords(bits, box) {
-  const count = bits.reduce((sum, bit) => sum + bit, 0);
-  const within = box.reduce((all, [lo, hi]) => all * (hi - lo + 1), 1);
+function supportWords(count, within) {
   const pixels = `${count.toLocaleString("en").replaceAll(",", " ")} px`;
   return count === within ? `${pixels}: every pixel of the box` : `${pixels}: ${percent(count / within)} of the box, the rest are holes`;
 }

@@ -104,12 +104,15 @@ function drawLens(lens, overlay, moving) {
   const light = !moving || product(subject.boxes.size) < MOST_PIXELS;
   const wanted = overlay !== "box" && light && !energy && box && box !== "nothing";
   const read = wanted ? support(subject.graph, subject.boxes.origin, nodeOf(subject, layer), unit) : null;
-  lens.seen = { box, support: read, unit, layer: layer.name };
-  drawInput(lens, box, read && flat(read, subject.boxes.size), energy);
+  const count = read ? read.reduce((sum, bit) => sum + bit, 0) : 0;
+  const holes = read && count < areaOf(box); // without any there is nothing to shade inside the box
+  lens.seen = { box, support: read, unit, layer: layer.name, count };
+  drawInput(lens, box, holes ? flat(read, subject.boxes.size) : null, energy);
   drawMap(lens);
   fillReading(lens, box, read, energy, light ? overlay : "box");
 }
 
+const areaOf = (box) => box.reduce((all, [lo, hi]) => all * (hi - lo + 1), 1);
 const nodeOf = (subject, layer) => subject.graph.layers[layer.index].nodes.at(-1);
 
 // A volume seen from its first axis: a pixel is read where any slice of it is.
@@ -247,7 +250,7 @@ function sharesOf(lens, own) {
     const column = Math.floor((((i % wide) + 0.5) * columns) / wide);
     const box = visibleBox(subject, layer, unitAt(layer, row, column));
     if (!Array.isArray(box)) return 0;
-    return 0.1 + (0.6 * box.reduce((all, [lo, hi]) => all * (hi - lo + 1), 1)) / whole;
+    return 0.1 + (0.6 * areaOf(box)) / whole;
   });
   lens.shares = { layer, own, picture };
   return picture;
