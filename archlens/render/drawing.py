@@ -19,8 +19,8 @@ from archlens.analyses.unproductive import unproductive
 from archlens.render.fold import Group, Item, Leaf, Run, tree
 from archlens.results import Report
 
-PAGE = 36
-"""Boxes that fit a page and can still be read."""
+PAGE, COLUMN, FEW = 36, 26, 12
+"""Boxes that fit a page and can still be read, in all and one below the other; and too few to say much."""
 
 DEEPEST = 12
 
@@ -93,7 +93,9 @@ class Drawing:
         context: The context module, if there is one, and
         context_rows: the rows of its branches and merge.
         skip_rows: Rows that lie on a skip alone.
-        idle: Row -> whether every unit of its input sees the whole image, for the layers that can add nothing.
+        rising: Boxes of the decoder: from the last upsampling before the first skip's merge to the output.
+        levels: Boxes that belong side by side: where a skip leaves, what lies on it, and where it arrives.
+        idle: Rows that can add nothing -> whether every unit of their input sees the whole image.
     """
 
     content: tuple[Shown, ...]
@@ -102,6 +104,8 @@ class Drawing:
     context: ContextModule | None
     context_rows: frozenset[int]
     skip_rows: frozenset[int]
+    rising: frozenset[int] = frozenset()
+    levels: tuple[tuple[int, ...], ...] = ()
     idle: dict[int, bool] = field(default_factory=dict)
 
 
@@ -120,18 +124,19 @@ def drawing(report: Report, depth: int | None = None, fold: bool = True) -> Draw
     if depth is None and not fold:
         depth = DEEPEST
     if depth is None:
-        depth = next(
-            (d for d in range(DEEPEST, 1, -1) if len(_Layout(d, branches).shown(items)[1]) <= PAGE), 1
-        )
-        content, shown = _Layout(depth, branches).shown(items)
+        content, shown = _for_a_page(report, items, branches)
     else:
         content, shown = _Layout(depth, []).shown(items)
     context_rows = frozenset().union(*branches) | ({of[module.merge]} if module else frozenset())
     flagged, skip_rows = _skips(report)
+    lines = _lines(report, shown, flagged)
+    rising, levels = _decoder(report, shown, lines, skip_rows)
     return Drawing(
         content=content,
         boxes=shown,
-        lines=_lines(report, shown, flagged),
+        lines=lines,
+        rising=rising,
+        levels=levels,
         context=module,
         context_rows=context_rows,
         skip_rows=skip_rows,
@@ -139,11 +144,48 @@ def drawing(report: Report, depth: int | None = None, fold: bool = True) -> Draw
     )
 
 
+def _for_a_page(
+    report: Report, items: Sequence[Item], branches: Sequence[frozenset[int]]
+) -> tuple[tuple[Shown, ...], tuple[Box, ...]]:
+    """The deepest level that fits; where that says too little, also single modules below it, costly ones."""
+
+    def lay(depth: int, opened: frozenset[str]) -> tuple[tuple[Shown, ...], tuple[Box, ...]]:
+        return _Layout(depth, branches, opened).shown(items)
+
+    depth = next((d for d in range(DEEPEST, 1, -1) if _fits(report, lay(d, frozenset())[1])), 1)
+    opened: frozenset[str] = frozenset()
+    best = lay(depth, opened)
+    tried: set[str] = set()
+    while len(best[1]) < FEW:
+        closed = [b for b in best[1] if b.opens and b.name not in tried]
+        if not closed:
+            break
+        box = max(closed, key=lambda b: sum(report.layers[r].macs for r in b.rows))
+        tried.add(box.name)
+        found = lay(depth, opened | {box.name})
+        if _fits(report, found[1]):
+            best, opened = found, opened | {box.name}
+    return best
+
+
+def _fits(report: Report, shown: Sequence[Box]) -> bool:
+    """Whether boxes fit a page."""
+    if len(shown) > PAGE:
+        return False
+    height = [0] * len(shown)
+    for line in sorted(_lines(report, shown, {}), key=lambda line: line.target):
+        height[line.target] = max(height[line.target], 1 + (height[line.source] if line.source >= 0 else 0))
+    return max(height, default=0) <= COLUMN
+
+
 class _Layout:
     """Opens modules down to a depth, and below it those that hold several branches of the context module."""
 
-    def __init__(self, depth: int, branches: Sequence[frozenset[int]]) -> None:
+    def __init__(
+        self, depth: int, branches: Sequence[frozenset[int]], opened: frozenset[str] = frozenset()
+    ) -> None:
         self.depth = depth
+        self.opened = opened
         self.branches = branches
         self.boxes: list[Box] = []
 
@@ -177,7 +219,10 @@ class _Layout:
     def is_open(self, item: Item, depth: int) -> bool:
         if not isinstance(item, Group):
             return False
-        return depth > 0 or sum(bool(b & set(item.rows)) for b in self.branches) > 1
+        rows = set(item.rows)
+        if any(rows <= b for b in self.branches):
+            return False  # a branch is one box: they stand side by side
+        return depth > 0 or item.name in self.opened or sum(bool(b & rows) for b in self.branches) > 1
 
     def box(self, column: Sequence[Item], count: int) -> Box:
         first, last = column[0], column[-1]
@@ -212,6 +257,34 @@ def _lines(report: Report, shown: Sequence[Box], skips: dict[tuple[int, int], fl
             if ends[0] < ends[1] and not (source == -1 and not name.startswith("input")):
                 found[ends] = found.get(ends) or skips.get((source, target))
     return tuple(Line(*ends, skip) for ends, skip in found.items())
+
+
+def _decoder(
+    report: Report, shown: Sequence[Box], lines: Sequence[Line], skip_rows: frozenset[int]
+) -> tuple[frozenset[int], tuple[tuple[int, ...], ...]]:
+    """The boxes of the way back up, and those on one level with each other."""
+    side = {b.index for b in shown if set(b.rows) <= skip_rows}
+    merges = {line.target for line in lines if line.skip is not None} - side
+    rising = set(merges)
+    for line in lines:  # in order of their targets' rows: what follows a merge rises too
+        if line.source in rising:
+            rising.add(line.target)
+    for line in lines:
+        if line.target in merges and line.skip is None and line.source >= 0:
+            ops = {report.layers[r].op for r in shown[line.source].rows}
+            if any(op == "interpolate" or op.startswith("conv_transpose") for op in ops):
+                rising.add(line.source)
+    levels = []
+    for merge in sorted(merges):
+        level, todo = [merge], [merge]
+        while todo:
+            here = todo.pop()
+            for line in lines:
+                if line.target == here and line.skip is not None and line.source not in level:
+                    level.append(line.source)
+                    todo += [line.source] if line.source in side else []
+        levels.append(tuple(sorted(level)))
+    return frozenset(rising), tuple(levels)
 
 
 def _skips(report: Report) -> tuple[dict[tuple[int, int], float], frozenset[int]]:

@@ -2,10 +2,10 @@
 
 Three steps, each of them safe for a drawing without cycles:
 
-* modules become groups, but only over rows that ran one after the other, so that a group can be drawn as one
-  box (a module called twice, with others in between, makes two groups);
-* inside a module, a batch norm, an activation or a crop joins the layer whose only reader it is, and adds that
-  only feed the next add become one sum;
+* modules become groups, but only over rows that ran one after the other, so that a group can be drawn as
+  one box (a module called twice, with others in between, makes two groups);
+* inside a module, a batch norm, an activation or a crop joins the layer whose only reader it is, and adds
+  that only feed the next add become one sum;
 * neighbours of the same structure (operations, shapes, attributes and wiring) in one chain become a `Run`.
 """
 
@@ -23,6 +23,19 @@ LONGEST_PERIOD = 4
 
 MOVES_FIELD = ("max_pool", "avg_pool", "adaptive", "interpolate", "conv", "linear")
 MERGES = ("add", "cat", "mul")
+ONLY_MOVES = (
+    "crop",
+    "permute",
+    "reshape",
+    "flatten",
+    "view",
+    "transpose",
+    "squeeze",
+    "unsqueeze",
+    "copy",
+    "roll",
+)
+"""Operations that move elements and compute nothing: they join what they follow."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +140,7 @@ class _Maker:
             row = item.rows[-1]
             place = self.follows(row, out, where) if len(item.rows) == 1 else None
             if place is not None:  # into the earlier one: what it follows is all that it reads
-                out[place] = Leaf(out[place].name, (*out[place].rows, row))
+                out[place] = Leaf(_name(out[place]), (*out[place].rows, row))
                 where[row] = place
                 continue
             rows = list(item.rows)
@@ -142,7 +155,7 @@ class _Maker:
 
     def follows(self, row: int, out: Sequence[Item], where: dict[int, int]) -> int | None:
         """The leaf that this row only passes on, or None."""
-        if len(self.sources[row]) != 1 or not (self.is_small(row) or self.rows[row].op == "crop"):
+        if len(self.sources[row]) != 1 or not (self.is_small(row) or self.rows[row].op in ONLY_MOVES):
             return None
         source = self.sources[row][0]
         if source < 0 or self.readers[source] != 1 or source not in where:
@@ -150,7 +163,7 @@ class _Maker:
         return where[source] if out[where[source]].rows[-1] == source else None
 
     def feeds_only(self, source: int, row: int, earlier: Sequence[int]) -> bool:
-        """Whether an earlier leaf is only there for this row: a pad or an activation in front, an add of a chain."""
+        """Whether an earlier leaf is only there for this row: a pad in front, an add of a chain."""
         if self.readers[source] != 1:
             return False
         if self.rows[row].op == "add":
@@ -191,7 +204,12 @@ class _Maker:
         return tuple(found)
 
     def inside_of(self, item: Item) -> Item:
-        return Group(item.name, self.folded(item.children)) if isinstance(item, Group) else item
+        """The item with its repeats folded; a module that is nothing but a run is that run."""
+        if not isinstance(item, Group):
+            return item
+        children = self.folded(item.children)
+        only = children[0] if len(children) == 1 else None
+        return only if isinstance(only, Run) and len(only.repeats[0]) == 1 else Group(item.name, children)
 
     def longest(self, items: Sequence[Item], at: int) -> tuple[int, int]:
         """(period, repeats) of the run that begins here and covers most."""
@@ -233,7 +251,7 @@ class _Maker:
         return tuple(out)
 
     def chained(self, before: Sequence[int], rows: Sequence[int]) -> bool:
-        """Whether a repeat reads the last row of the one before it, and otherwise only what that one reads."""
+        """Whether a repeat reads the last row of the one before it, else only what that one reads."""
         own, earlier = set(rows), set(before)
         outside = {s for row in rows for s in self.sources[row] if s not in own}
         shared = {s for row in before for s in self.sources[row] if s not in earlier}
@@ -245,7 +263,7 @@ def _group(name: str, children: tuple[Item, ...], fold: bool) -> Item:
     if fold and len(children) == 1:
         only = children[0]
         if isinstance(only, Leaf):
-            return Leaf(name, only.rows)
+            return Leaf(name, only.rows) if len(only.rows) > 1 else only
         if isinstance(only, Group):
             return Group(only.name, only.children)
     return Group(name, children)
@@ -271,6 +289,10 @@ def _structures(report: Report) -> list[tuple[Any, ...]]:
         )
         out.append((row.op, row.kind, row.params, parts))
     return out
+
+
+def _name(item: Item) -> str:
+    return "" if isinstance(item, Run) else item.name
 
 
 def _outline(items: Sequence[Item]) -> tuple[Any, ...]:
