@@ -233,13 +233,14 @@ LIMITS = """
   smaller, since the deviation of few values is underestimated.
 * **Coherent response.** It is that of constant statistics: in training mode the gradient through the batch
   statistics adds a faint uniform part, and takes some of a pooled branch's away. Pooled features vary in few
-  common directions, and batch norm holds those down. The closed form knows that only roughly: behind image
-  pooling it is up to a third high over white noise, and **about twice too high over 1/f noise**. Take it
-  there as an upper estimate. Below a bilinear decoder (unet) it is a quarter to a third low: the tangent
-  keeps one amplitude for all lags.
-* **Images decide the coherent lens.** Over white noise image pooling answers a coherent far change six times
-  stronger than its pixel energy says, over 1/f noise about as strong as it says (and a network without
-  pooling two thirds as strong). What batch norm blows up over noise, it does not over pictures.
+  common directions, and batch norm holds those down. The closed form knows that only roughly: behind global
+  pooling it is up to a third high over white noise, and **two to three times too high over 1/f noise**. Take
+  it there as an upper estimate. Below a bilinear decoder (unet) it is a third low over white noise: the
+  tangent keeps one amplitude for all lags.
+* **Images decide the coherent lens.** Over white noise image pooling (aspp_pooled) answers a coherent far
+  change six times stronger than its pixel energy says, over 1/f noise only about as strong as it says, where
+  a network without pooling is at two thirds. What batch norm blows up over noise, it does not over pictures.
+* **Bin 1 over 1/f noise.** There ppm's widest side is 7 % too large: its pooled branches weigh too much.
 * **Width.** The theory is for wide layers; the small networks have 32 to 64 channels.
 * **Lags.** Correlations between gradients are followed over two cells of the map at hand. An average over
   more than three cells on top of another one (a 7x7 average pool of stride 1 over a resize) loses the rest.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -25,6 +26,28 @@ from archlens.analyses.class_score import class_score  # noqa: E402
 from archlens.analyses.expected_erf import expected_erf  # noqa: E402
 from archlens.capture.run import capture_module  # noqa: E402
 from archlens.zoo import catalogue  # noqa: E402
+
+WALK = """
+import re, sys
+from archlens.analyses.class_score import main_output
+from archlens.analyses.expected_erf import expected_erf
+from archlens.capture.run import capture_spec
+from archlens.spec import parse_spec
+graph, _ = capture_spec(parse_spec(sys.argv[1], ()), (3, 4097, 4097), lambda _: None)
+peak = lambda: int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]) / 1e6
+before = peak()
+expected_erf(graph, main_output(graph))
+print(f"| {sys.argv[1]} | {before:.2f} | {peak():.2f} |")
+"""
+
+
+def memory(names: tuple[str, ...]) -> str:
+    """Peak memory of a walk from the output's middle pixel at 4097 x 4097, a process each, GB."""
+    rows = [
+        subprocess.run([sys.executable, "-c", WALK, n], capture_output=True, text=True, check=True, cwd=ROOT)
+        for n in names
+    ]
+    return "".join(r.stdout for r in rows)
 
 
 def main() -> None:
@@ -67,7 +90,13 @@ Written by `benchmarks/erf_speed.py`: {given.model} at {given.side} x {given.sid
 | sampling, {given.runs} runs | {run * given.runs:.0f} |
 
 Ratio for {given.runs} runs: **{run * given.runs / best:.0f}** (first call: {run * given.runs / first:.0f}).
-"""
+
+Peak memory of a process that walks back from the middle pixel of the output at 4097 x 4097, GB (torch itself,
+loaded for the capture, is in both columns):
+
+| network | after capture | after the walk |
+|---|---|---|
+{memory(("fcn", "deeplabv1", "pspnet", "deeplabv3", "deeplabv3plus"))}"""
     (ROOT / "benchmarks" / "erf_speed.md").write_text(text, encoding="utf-8")
     print(text)
 

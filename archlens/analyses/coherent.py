@@ -6,7 +6,8 @@ squared. A globally pooled branch hands the same small gradient to every pixel: 
 counts, in the coherent response it does.
 
 With batch statistics over few values the gradient through them adds a faint uniform part, which a large
-region adds up; it is left out here: statistics are constants, as in evaluation.
+region adds up; it is left out here: statistics are constants, as in evaluation. Of globally pooled branches
+over natural images the figures are upper estimates, two to three times too high (docs/expected_erf.md).
 
 A tangent walk, forwards: the change of a channel's value at p has second moment D(p), and at two places p, q
 the product of the changes has expectation a(p) a(q). Two maps a node, for one pattern in the image.
