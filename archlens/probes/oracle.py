@@ -252,7 +252,7 @@ class _Player:
         args = [self._resolved(a) for a in entry.args]
         if base == "copy":
             return [a if isinstance(a, Tensor) else torch.zeros((), dtype=torch.float64) for a in args[1:2]]
-        if base in ("split", "split_with_sizes", "unbind"):
+        if base.removeprefix("unsafe_") in ("split", "split_with_sizes", "unbind"):
             return split(args, shapes, base)
         if base in SELF:
             return self._itself(entry)

@@ -225,6 +225,30 @@ def addmm(args: Sequence[Any], shape: Sequence[int]) -> Tensor:
     return matmul(args[1:3], shape) + total(args[:1], shape)
 
 
+def running(args: Sequence[Any], _: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """cumsum, cummax, ...: each position reads those up to itself."""
+    out = args[0].cumsum(int(args[1]))
+    return out, out.clone()
+
+
+def ordering(name: str, dim_at: int) -> Op:
+    """sort, topk: each result may be any of the values along a dimension."""
+
+    def rule(args: Sequence[Any], shape: Sequence[int]) -> tuple[Tensor, Tensor]:
+        at = 2 if name == "sort" and isinstance(args[1], (bool, type(None))) else dim_at  # sort.stable
+        out: Tensor = args[0].mean(int(args[at]), keepdim=True)
+        return out.expand(tuple(shape)).clone(), out.expand(tuple(shape)).clone()
+
+    return rule
+
+
+def glu(args: Sequence[Any], _: Sequence[int]) -> Tensor:
+    """One half of a dimension gates the other."""
+    a, b = args[0].chunk(2, int(args[1]))
+    out: Tensor = a + b
+    return out
+
+
 def linear(args: Sequence[Any], shape: Sequence[int]) -> Tensor:
     """(..., k) @ (j, k)^T."""
     if isinstance(args[1], Tensor):
@@ -275,14 +299,14 @@ SAME = {
     "hardtanh", "hardswish", "hardsigmoid", "softplus", "log_sigmoid", "log_sigmoid_forward", "threshold",
     "softshrink", "hardshrink", "clamp_min", "clamp_max", "erf", "abs", "neg", "exp", "exp2", "expm1",
     "log", "log1p", "log2", "sqrt", "rsqrt", "sin", "cos", "square", "reciprocal", "floor", "ceil", "round",
-    "sign", "trunc", "clone", "_to_copy", "contiguous", "dropout", "native_dropout", "alpha_dropout",
-    "native_batch_norm", "_native_batch_norm_legit_no_training", "_native_batch_norm_legit",
-    "_batch_norm_no_update", "cudnn_batch_norm",
+    "sign", "trunc", "clone", "_to_copy", "isnan", "logical_not", "bitwise_not", "contiguous", "dropout",
+    "native_dropout", "alpha_dropout", "native_batch_norm", "_native_batch_norm_legit_no_training",
+    "_native_batch_norm_legit", "_batch_norm_no_update", "cudnn_batch_norm",
 }  # fmt: skip
 TOTAL = {
     "add", "sub", "rsub", "maximum", "minimum", "pow", "lerp", "addcmul", "addcdiv", "_prelu_kernel",
-    "atan2", "eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "remainder", "fmod", "clamp",
-    "copysign",
+    "atan2", "eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "bitwise_and", "bitwise_or",
+    "remainder", "fmod", "clamp", "copysign",
 }  # fmt: skip
 REDUCTIONS = {
     "mean", "sum", "amax", "amin", "max", "min", "var", "std", "prod", "logsumexp", "linalg_vector_norm",
@@ -304,6 +328,11 @@ OPS: dict[str, Op] = {
     **dict.fromkeys(("mul", "div", "floor_divide"), product),
     **dict.fromkeys(REDUCTIONS, reduction),
     "constant_pad_nd": pad,
+    "glu": glu,
+    **dict.fromkeys(("cumsum", "cumprod", "cummax", "cummin", "logcumsumexp"), running),
+    "sort": ordering("sort", 1),
+    "argsort": ordering("sort", 1),
+    "topk": ordering("topk", 2),
     "where": chosen,
     "masked_fill": filled,
     "native_layer_norm": layer_norm,

@@ -75,17 +75,17 @@ def test_what_cannot_be_checked_is_said() -> None:
     class Odd(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.a, self.b = nn.Conv2d(1, 2, 3), nn.Conv2d(2, 1, 3)
+            self.a, self.b = nn.Conv2d(1, 2, 3), nn.Conv2d(2, 1, 1)
 
         def forward(self, x):
-            return self.b(torch.cumsum(self.a(x), 2))
+            return self.b(torch.fft.rfft2(self.a(x)).real)
 
     net = Odd()
     found = verify(net, capture_module(net, (1, 9, 9)), macs=False)
     reach = found.checks[0]
     assert found.passed
     assert reach.checked > 0
-    assert any("cumsum" in words for words in reach.left_out)
+    assert any("fft" in words for words in reach.left_out)
 
 
 def test_the_oracle_from_a_layer(small: tuple[nn.Module, Graph]) -> None:
