@@ -20,8 +20,9 @@ from archlens.analyses.moments import Images, Setting
 from archlens.analyses.status import statuses
 from archlens.analyses.summaries import centre_of, luo_sigma, summarise
 from archlens.field_map import METHODS, FieldMap, Method
+from archlens.field_report import unit_of
 from archlens.graph import Graph
-from archlens.pipeline import analyze, cell_node, layer_node, unit_of
+from archlens.pipeline import analyze, cell_node, layer_node
 from archlens.spec import parse_spec
 
 Statistics = Literal["batch", "calibrated", "frozen"]

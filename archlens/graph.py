@@ -109,16 +109,7 @@ class Grouped:
 
 
 Geometry: TypeAlias = (
-    Window
-    | TransposedWindow
-    | AdaptivePool
-    | Resize
-    | Pad
-    | Slice
-    | Roll
-    | IndexMap
-    | Full
-    | Grouped
+    Window | TransposedWindow | AdaptivePool | Resize | Pad | Slice | Roll | IndexMap | Full | Grouped
 )
 
 

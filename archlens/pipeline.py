@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archlens import cache
-from archlens.analyses.boxes import Box, boxes
+from archlens.analyses.boxes import boxes
 from archlens.analyses.class_score import class_score, main_output
 from archlens.analyses.cost import totals
-from archlens.analyses.lattice import Lattice
-from archlens.analyses.receptive_field import AxisField, Field, receptive_fields
-from archlens.analyses.status import Status, statuses
+from archlens.analyses.receptive_field import receptive_fields
+from archlens.analyses.status import statuses
 from archlens.capture.limits import time_limit
 from archlens.errors import LayerError, ReportError, UsageError, did_you_mean
-from archlens.graph import Graph, Node
+from archlens.graph import Graph
 from archlens.results import (
-    FieldReport,
     LayerReport,
     Report,
-    Visible,
     read_report_data,
     report_from_dict,
 )
@@ -155,13 +151,13 @@ def describe(
                 activation_bytes=sum(n.bytes for n in parts),
                 rf=None
                 if field is None
-                else _field(
+                else field_report(
                     graph,
                     node,
                     field,
                     visible[node.id],
                     sure[node.id],
-                    unit if row.name == asked or _has(node, unit) else None,
+                    unit if row.name == asked or has_unit(node, unit) else None,
                     named,
                 ),
                 module=row.module,
@@ -220,104 +216,6 @@ def cell_node(graph: Graph, at: str | None, output_name: str | None = None) -> i
     if at is None:
         return class_score(graph, output)
     return output if at == "output" else layer_node(graph, at)
-
-
-def _has(node: Node, unit: Sequence[int] | None) -> bool:
-    """Whether a node's map has that unit."""
-    sizes = [node.shape[d] for d in node.positions]
-    return (
-        unit is not None and len(unit) == len(sizes) and all(u < n for u, n in zip(unit, sizes, strict=True))
-    )
-
-
-def unit_of(node: Node, unit: Sequence[int] | None, name: str = "the layer") -> tuple[int, ...]:
-    """The unit asked for, or the centre `n // 2` per axis.
-
-    Raises:
-        LayerError: It lies outside the map; the message names the map.
-    """
-    sizes = [node.shape[d] for d in node.positions]
-    if unit is None:
-        return tuple(n // 2 for n in sizes)
-    by = " x ".join(map(str, sizes))
-    if len(unit) != len(sizes) or any(not 0 <= u < n for u, n in zip(unit, sizes, strict=False)):
-        raise LayerError(
-            f"unit {','.join(map(str, unit))} lies outside {name}, whose map is {by or 'a single unit'}",
-            f"Indices go from 0 to {','.join(str(n - 1) for n in sizes)}." if sizes else "Leave --unit out.",
-        )
-    return tuple(unit)
-
-
-# ------------------------------------------------------------------ fields in the contract's form
-
-
-def _field(
-    graph: Graph,
-    node: Node,
-    field: Field,
-    box: Box | None,
-    status: Status | None,
-    unit: Sequence[int] | None,
-    named: Callable[[int | None], str | None],
-) -> FieldReport:
-    order = ("local", "varies", "global", "unknown")
-    kind = max((f.kind for f in field), key=order.index, default="local")
-    worst = next((f for f in field if f.kind == kind), None)
-    layer = named(node.id) or "input"
-    at = unit_of(node, unit, layer) if node.positions else ()
-    seen = None if box is None else box.unit(node, at)
-    paths = [f.path for f in field]
-    finite = all(p is not None for p in paths)
-    own = _figures(field, kind, bool(node.positions))
-    source = worst.source if worst is not None and kind != "local" else None
-    return FieldReport(
-        kind=kind,
-        **own,
-        aligned=all(f.aligned for f in field),
-        local=_local(field) if kind != "local" and finite and field else None,
-        source=named(source),
-        reason=graph.nodes[source].unknown if source is not None and kind == "unknown" else None,
-        visible=None if seen is None else Visible(at, *seen),
-        status=status.word if status is not None else "exact",
-        status_reason=status.reason if status is not None else None,
-    )
-
-
-def _figures(field: Field, kind: str, has_axes: bool) -> dict[str, Any]:
-    """size, sizes, jump, start per axis; None where they don't exist, empty for a layer without axes."""
-    if kind == "local":
-        return _lattices([f.path for f in field])
-    if not has_axes:
-        return {"size": (), "sizes": (), "jump": (), "start": ()}
-    local = [f.path if f.kind == "local" else None for f in field]
-    if not any(local):
-        return {"size": None, "sizes": None, "jump": None, "start": None}
-    return _lattices(local)
-
-
-def _local(field: Field) -> FieldReport:
-    return FieldReport(
-        "local", **_lattices([f.path for f in field]), aligned=all(f.aligned for f in field), visible=None
-    )
-
-
-def _lattices(paths: Sequence[Lattice | None]) -> dict[str, Any]:
-    return {
-        "size": tuple(None if p is None else p.size for p in paths),
-        "sizes": tuple(None if p is None else p.sizes for p in paths),
-        "jump": tuple(None if p is None else plain_number(p.jump) for p in paths),
-        "start": tuple(None if p is None else p.start for p in paths),
-    }
-
-
-def plain_number(value: Fraction) -> int | float:
-    """Fractions are floats, whole ones integers."""
-    return value.numerator if value.denominator == 1 else float(value)
-
-
-def path_of(field: AxisField) -> Lattice | None:
-    """The field itself where local, else the finite local path."""
-    return field.path
 
 
 # ------------------------------------------------------------------ saved reports

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+
+# Tests run side by side, one process a core: more threads each would only get in each other's way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 MEDDLING = ("GITHUB_ACTIONS", "FORCE_COLOR", "PY_COLORS", "NO_COLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES")
 

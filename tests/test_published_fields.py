@@ -64,7 +64,8 @@ LOCAL: dict[str, dict[str, tuple[tuple[int, ...], float]]] = {
         "aspp.rate6.conv": ((907,), 16), "aspp.rate12.conv": ((1099,), 16), "aspp.rate18.conv": ((1291,), 16),
     },
     "deeplabv3": {
-        "aspp.rate6.conv": ((1451,), 16), "aspp.rate12.conv": ((1643,), 16), "aspp.rate18.conv": ((1835,), 16),
+        "aspp.rate6.conv": ((1451,), 16), "aspp.rate12.conv": ((1643,), 16),
+        "aspp.rate18.conv": ((1835,), 16),
     },
     "deeplabv3?output_stride=8": {
         "aspp.rate12.conv": ((1467,), 8), "aspp.rate24.conv": ((1659,), 8),

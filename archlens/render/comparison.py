@@ -88,7 +88,7 @@ _MEANING = (
 _CONVENTIONS = (
     "MACs: convolutions, linear layers and matrix products; FLOPs = 2 MACs; elementwise work apart.",
     "Peak memory: the input and the activations that are alive, not the weights.",
-    "The map behind the energy: archlens erf MODEL --noise natural.",
+    "The map behind the energy: archlens erf MODEL.",
 )
 
 
