@@ -14,6 +14,7 @@ from archlens.analyses.receptive_field import receptive_fields
 from archlens.analyses.status import statuses
 from archlens.capture.limits import time_limit
 from archlens.errors import LayerError, ReportError, UsageError, did_you_mean
+from archlens.field_report import field_report, has_unit
 from archlens.graph import Graph
 from archlens.results import (
     LayerReport,

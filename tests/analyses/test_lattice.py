@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from archlens.analyses.boxes import boxes
-from archlens.analyses.lattice import POINT, agree, apply, union
+from archlens.analyses.lattice import POINT, Lattice, agree, apply, union
 from archlens.analyses.receptive_field import receptive_fields
 from archlens.analyses.support import support_phases
 from archlens.capture.run import capture_module
@@ -90,6 +90,16 @@ def test_branches_of_other_jumps_have_no_union() -> None:
     assert union([wide, even]).sizes == (3,)
     assert agree([wide, POINT])
     assert not agree([wide, even])
+
+
+def test_branches_of_unlike_periods_are_compared_over_all_phases() -> None:
+    """Periods 2 and 3 agree on units 0 to 2 and not on unit 3."""
+    two = Lattice(Fraction(1), (0, 1), (0, 1))
+    three = Lattice(Fraction(1), (0, 1, 2), (0, 1, 2))
+    odd = Lattice(Fraction(1), (0, 1, 2, 3, 4, 6), (0, 1, 2, 3, 4, 6))
+    assert agree([two, three])
+    assert not agree([two, odd])
+    assert not agree([Lattice(Fraction(1), (0, 2), (0, 2)), Lattice(Fraction(1), (0, 2, 2), (0, 2, 2))])
 
 
 class Decoder(nn.Module):

@@ -207,7 +207,7 @@ def ordered(m: Maker, x: Tensor) -> Made:
 
 def add(m: Maker, x: Tensor, y: Tensor) -> Made:
     """Two values, brought to one size by the crop or the resize that such networks use."""
-    how = m.draw(["crop", "resize", "cat", "mul", "where", "sub"])
+    how = m.draw(["crop", "resize", "cat", "mul", "where", "sub", "mask"])
     ends = [min(a, b) for a, b in zip(x.shape[2:], y.shape[2:], strict=True)]
     cut = (slice(None), slice(None), *(slice(0, e) for e in ends))
     fit = m.module(m.op("Conv")(y.shape[1], x.shape[1], 1))
@@ -221,6 +221,8 @@ def add(m: Maker, x: Tensor, y: Tensor) -> Made:
         a, b = a[cut], fit(b)[cut]
         if how == "mul":
             return a * b
+        if how == "mask":
+            return a * (mask.to(a.dtype)[None]) + b
         if how == "where":
             return torch.where(mask, a, b)
         return a + b if how == "crop" else a - b
