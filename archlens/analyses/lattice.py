@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import gcd
+from math import gcd, lcm
 
 from archlens.graph import (
     AdaptivePool,
@@ -148,7 +148,7 @@ def agree(parts: Sequence[Lattice]) -> bool:
     """Whether branches are aligned: the same jump and, phase by phase, the same centre."""
     if len({p.jump for p in parts}) > 1:
         return False
-    period = max(p.period for p in parts)
+    period = lcm(*(p.period for p in parts))
     return all(len({p.centre(i) for p in parts} - {None}) <= 1 for i in range(period))
 
 

@@ -88,6 +88,29 @@ def where(call: Call) -> Lowered:
     return replace(low, edges=edges)
 
 
+def mul(call: Call) -> Lowered:
+    """a * b. Where a constant mask over positions is zero, the other factor is not read."""
+    low = _binary("mul")(call)
+    assert isinstance(low, Lowered)
+    a, b = call.args[:2]
+    for x, mask in ((a, b), (b, a)):
+        if not isinstance(x, torch.Tensor) or not isinstance(mask, torch.Tensor):
+            continue
+        # Parameters never count: they have no values on the meta device, and others after training.
+        if call.node_of(mask) is not None or mask.is_meta or not x.is_meta or mask.ndim < 2:
+            continue
+        layout = call.layout_of(x)
+        if layout is None or mask.ndim > len(layout) or bool((mask != 0).all()):
+            continue
+        axes = layout[len(layout) - mask.ndim :]
+        if any(
+            n > 1 and any(atom.axis >= 0 for atom in dim) for n, dim in zip(mask.shape, axes, strict=True)
+        ):
+            picked = _picked(mask != 0, len(call.shape))
+            return replace(low, edges=tuple(replace(e, steps=(*e.steps, picked)) for e in low.edges))
+    return low
+
+
 def masked_fill(call: Call) -> Lowered:
     """masked_fill(x, mask, value). Where a constant mask is set, x is not read."""
     low, out = _binary("masked_fill")(call), call.shape
@@ -176,6 +199,7 @@ def reduce(call: Call, x: torch.Tensor, dims: tuple[int, ...], keep: bool, op: s
 RULES: dict[str, Rule] = {
     **{name: _unary(op) for name, op in {**ACTIVATIONS, **UNARY}.items()},
     **{name: _binary(op) for name, op in BINARY.items()},
+    "mul": mul,
     "where": where,
     "masked_fill": masked_fill,
     **dict.fromkeys(
