@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from archlens.cli.context import Cut, Full, Lang, Sizes, show
 from archlens.cli.options import At, Device, InputSize, Json, Models, Output, Settings
+from archlens.cli.plot import FigureOfSeveral, Plot
 from archlens.errors import InputSizeError, UsageError
 
 
@@ -21,16 +22,23 @@ def compare(
     sizes: Sizes = None,
     full: Full = False,
     lang: Lang = "en",
+    plot: Plot = None,
+    figure: FigureOfSeveral = "growth",
 ) -> None:
     """Set networks side by side: what they see, what they use, what it costs, and why they differ.
 
     Without --input-size: at the first of their own sizes that all of them take.
     """
+    from archlens.cli.plot import check_plot, write_plot
+    from archlens.render.plots.kinds import SEVERAL, figure_of_several
+
     if len(models) < 2:
         raise UsageError("compare needs two networks or more", "As in: archlens compare fcn pspnet")
+    check_plot(plot, figure, SEVERAL)
     asked = {"--input-size": input_size, "--at": at, "--set": settings, "--cut": cut, "--sizes": sizes}
     show(
         "compare", models, asked, device=device, json=json, output=output, full=full, lang=lang,
+        also=lambda found: write_plot(plot, lambda form: figure_of_several(found, figure, form)),
         size=input_size or common_size(models, settings or ()),
     )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,8 +65,10 @@ def show(
     full: bool,
     lang: str,
     size: str | None,
+    also: Callable[[Comparison], None] = lambda _: None,
 ) -> None:
-    """Analyze, find and write. `asked` are the options that change the result, by name."""
+    """Analyze, find and write. `asked` are the options that change the result, by name; `also` is called with
+    the result before it is written."""
     from archlens.cli.output import check_output, emit
     from archlens.cli.work import command_line
 
@@ -76,6 +78,7 @@ def show(
     )
     sides = parse_sides(str(wanted))
     result = gathered(models, asked, device, size, sides, lang)
+    also(result)
 
     from archlens.render import csv, findings, markdown
     from archlens.render.comparison import comparison_table

@@ -16,6 +16,7 @@ from archlens.cli.options import (
     Unit,
     Weights,
 )
+from archlens.cli.plot import Figure, Image, Plot
 
 
 def rf(
@@ -31,15 +32,21 @@ def rf(
     settings: Settings = None,
     weights: Weights = None,
     everything: All = False,
+    plot: Plot = None,
+    figure: Figure = "growth",
+    image: Image = None,
 ) -> None:
     """Show what each layer sees: the theoretical receptive field, and the pixels that one unit reaches.
 
     By default the layers that change the field or the size of the map.
     """
     from archlens.cli.output import REPORT_FORMATS, check_output, emit_report
+    from archlens.cli.plot import check_plot, write_plot
     from archlens.cli.work import report_of
+    from archlens.render.plots.kinds import ONE, figure_of
 
     check_output(REPORT_FORMATS, json, output)
+    check_plot(plot, figure, ONE, image)
     report = report_of(
         model,
         input_size=input_size,
@@ -51,6 +58,8 @@ def rf(
         settings=settings,
         weights=weights,
     )
+
+    write_plot(plot, lambda form: figure_of(report, figure, form, image))
 
     from archlens.render.layers import rf_table
 
