@@ -16,9 +16,12 @@ from typing import Any, Literal
 
 from archlens.analyses.boxes import boxes
 from archlens.analyses.expected_erf import expected_erf
+from archlens.analyses.gridding import gridding
 from archlens.analyses.moments import Images, Setting
+from archlens.analyses.projective import projective
 from archlens.analyses.status import statuses
 from archlens.analyses.summaries import centre_of, luo_sigma, summarise
+from archlens.analyses.support import support
 from archlens.field_map import METHODS, FieldMap, Method
 from archlens.field_report import unit_of
 from archlens.graph import Graph
@@ -135,10 +138,64 @@ def field_map(
     return measured(base, spec, live or Live(), statistics, noise, progress, count)
 
 
-def _support(base: FieldMap, graph: Graph, node: int, origin: int) -> FieldMap:
-    from archlens.analyses.gridding import gridding
-    from archlens.analyses.support import support
+def projective_map(
+    model: str,
+    *,
+    input_size: Sequence[int] | None = None,
+    settings: Sequence[str] = (),
+    layer: str | None = None,
+    unit: Sequence[int] | None = None,
+    origin: str | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+    output_name: str | None = None,
+    timeout: float | None = None,
+    use_cache: bool = False,
+) -> FieldMap:
+    """The other direction: which units of a layer one pixel (or one unit of another layer) can reach.
 
+    Args:
+        unit: Index of the pixel in the input, or of the unit in `origin`; default the centre.
+        layer: Whose units are asked for; default the class-score cell's.
+
+    Returns:
+        A map over the layer's positions, bool; `unit` and `centre` are the pixel's.
+    """
+    report = analyze(
+        model, input_size, settings=settings, progress=progress, timeout=timeout, use_cache=use_cache
+    )
+    graph = report.graph
+    node = cell_node(graph, None, output_name) if layer is None else layer_node(graph, layer)
+    start = graph.inputs[0] if origin is None else layer_node(graph, origin)
+    of = graph.layer_of()
+    pixel = unit_of(graph.nodes[start], unit, origin or "the input")
+    sure = statuses(graph, start)[node]
+    base = FieldMap(
+        spec=report.spec,
+        name=report.name,
+        input_shape=graph.nodes[graph.inputs[0]].shape,
+        method="support",
+        layer=graph.layers[of[node]].name if node in of else "input",
+        unit=pixel,
+        origin=origin or "input",
+        channel=None,
+        centre=tuple(map(float, pixel)),
+        map=None,
+        summary={},
+        status="unknown",
+        reason="it does not depend on it" if sure is None else sure.reason,
+        visible=None,
+        details={"projective": True},
+    )
+    mask = projective(graph, pixel, start, keep=[node]).get(node)
+    if sure is None or mask is None:
+        return base
+    found = gridding(mask)
+    summary = {"pixels": int(mask.sum()), "density": found.density, "lines": list(found.lines),
+               "largest_gap": list(found.largest_gap), "holes": found.holes}  # fmt: skip
+    return replace(base, map=mask, summary=summary, status=sure.word, reason=sure.reason)
+
+
+def _support(base: FieldMap, graph: Graph, node: int, origin: int) -> FieldMap:
     sure = statuses(graph, origin)[node]
     if sure is None or sure.word == "unknown":
         reason = "it does not depend on it" if sure is None else sure.reason

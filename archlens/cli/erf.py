@@ -107,6 +107,13 @@ def erf(
     mixed: Annotated[
         bool, typer.Option("--mixed", help="bfloat16 arithmetic where that is allowed.")
     ] = False,
+    projective: Annotated[
+        bool,
+        typer.Option(
+            "--projective",
+            help="The other direction: which units of --layer the pixel --unit (of --from) can reach.",
+        ),
+    ] = False,
     log: Annotated[bool, typer.Option("--log", help="Logarithmic colours in a picture.")] = False,
 ) -> None:
     """Show which pixels a unit uses, and how much: the effective receptive field.
@@ -118,6 +125,9 @@ def erf(
     from archlens.fields import Live
 
     check_output(FORMATS, json, output)
+    if projective:
+        _write(_reached(model, input_size, settings, layer, unit, origin), json, output, log)
+        return
     live = Live(
         device=device,
         weights=weights,
@@ -179,6 +189,37 @@ def _field(
             live=live,
             progress=progress,
             count=lambda done, every: progress(f"measuring: {done} of {every}"),
+            output_name=everywhere.current.output_name,
+            timeout=everywhere.current.timeout,
+            use_cache=everywhere.current.cache,
+        )
+
+
+def _reached(
+    model: str,
+    input_size: str | None,
+    settings: list[str] | None,
+    layer: str | None,
+    unit: str | None,
+    origin: str | None,
+) -> FieldMap:
+    from archlens.cli.progress import Progress
+    from archlens.spec import parse_size, parse_unit
+
+    size = None if input_size is None else parse_size(input_size)
+    where = None if unit is None else parse_unit(unit)
+    with Progress() as progress:
+        progress("loading archlens")
+        from archlens.fields import projective_map
+
+        return projective_map(
+            model,
+            input_size=size,
+            settings=settings or (),
+            layer=layer,
+            unit=where,
+            origin=origin,
+            progress=progress,
             output_name=everywhere.current.output_name,
             timeout=everywhere.current.timeout,
             use_cache=everywhere.current.cache,

@@ -17,6 +17,8 @@ def text(found: FieldMap) -> str:
     """A few lines: who looks, what it sees, how sure that is."""
     sizes = found.input_shape[2:]
     where = ",".join(map(str, found.unit)) or "the only one"
+    if found.details.get("projective"):
+        return _reached(found, where)
     lines = [
         f"{found.method} field of {found.layer}, unit {where}, in {found.origin}",
         f"  model    {found.spec} at {'x'.join(map(str, found.input_shape[1:]))}",
@@ -34,6 +36,24 @@ def text(found: FieldMap) -> str:
     lines.append(f"  status   {found.status}" + (f": {found.reason}" if found.reason else ""))
     lines += [f"  assumes  {line}" for line in found.assumptions]
     lines += [f"  note     {line}" for line in found.notes]
+    return "\n".join(lines)
+
+
+def _reached(found: FieldMap, where: str) -> str:
+    """The other direction: units that a pixel reaches."""
+    lines = [
+        f"units of {found.layer} that {found.origin} {where} can reach",
+        f"  model    {found.spec} at {'x'.join(map(str, found.input_shape[1:]))}",
+    ]
+    if found.map is None:
+        return "\n".join([*lines, f"  unknown: {found.reason}"])
+    s = found.summary
+    by = " x ".join(map(str, found.map.shape)) or "a single unit"
+    lines += [
+        f"  units    {s['pixels']:,} of a map of {by}, {100 * s['density']:.1f} % of their box",
+        f"  lines    {' x '.join(map(str, s['lines']))}, largest gap {' x '.join(map(str, s['largest_gap']))}",
+        f"  status   {found.status}" + (f": {found.reason}" if found.reason else ""),
+    ]
     return "\n".join(lines)
 
 

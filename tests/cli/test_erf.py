@@ -102,3 +102,18 @@ def test_the_occlusion_table(cli):
         rows
     )
     assert rows["backbone.pool5"]["theoretical_size"] == [195, 195]
+
+
+def test_the_other_direction(cli, tmp_path):
+    """A pixel reaches the units whose support holds it."""
+    file = tmp_path / "map.npz"
+    words = ("erf", "fcn32s_vgg16", *SMALL, "--layer", "backbone.pool1")
+    assert cli(*words, "--projective", "--unit", "20,20", "-o", str(file)).code == 0
+    reached, meta = load(file)
+    assert meta["projective"]
+    units = {tuple(int(v) for v in u) for u in np.argwhere(reached)}
+    assert (60, 60) in units  # which reads rows and columns 19 to 24
+    # 6 px every 2 px: three units an axis read a pixel.
+    assert len(units) == 9
+    assert "units of backbone.pool1" in cli(*words, "--projective", "--unit", "20,20").out
+    assert cli(*words, "--projective", "--unit", "99,0").code == 2
