@@ -8,7 +8,7 @@ import subprocess
 
 from archlens.errors import ArchlensError, MissingPackageError
 
-ADVICE = "pip install 'archlens[graph]' (pygraphviz; its wheels bring Graphviz along), or install Graphviz' dot."
+ADVICE = "pip install 'archlens[graph]' (pygraphviz, with Graphviz in its wheels), or install Graphviz' dot."
 PATIENCE = 120
 """Seconds that `dot` may take."""
 
