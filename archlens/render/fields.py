@@ -51,7 +51,8 @@ def _reached(found: FieldMap, where: str) -> str:
     by = " x ".join(map(str, found.map.shape)) or "a single unit"
     lines += [
         f"  units    {s['pixels']:,} of a map of {by}, {100 * s['density']:.1f} % of their box",
-        f"  lines    {' x '.join(map(str, s['lines']))}, largest gap {' x '.join(map(str, s['largest_gap']))}",
+        f"  lines    {' x '.join(map(str, s['lines']))}, "
+        f"largest gap {' x '.join(map(str, s['largest_gap']))}",
         f"  status   {found.status}" + (f": {found.reason}" if found.reason else ""),
     ]
     return "\n".join(lines)
