@@ -86,7 +86,7 @@ def field_picture(
     """
     data = heat(found)
     with look():
-        made, (ax,) = figure(6.4, 5.6)
+        made, (ax,) = figure(6.4, 6.2)
         if data.map.dtype == bool:
             _support(ax, data)
         else:
@@ -96,7 +96,8 @@ def field_picture(
         axis = "px" if found.origin == "input" else f"cells of {found.origin}"
         ax.set_xlabel(f"column, {axis}")
         ax.set_ylabel(f"row, {axis}")
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3)
+        # Below everything, where the layout keeps room for it: beside the axes alone it would be cut off.
+        made.legend(loc="outside lower center", ncols=2)
         return written(
             made, form, prefix=prefix, standalone=standalone, label=f"{found.method} field of {found.layer}"
         )
