@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from archlens.cli.options import (
     All,
     At,
@@ -32,6 +36,9 @@ def rf(
     settings: Settings = None,
     weights: Weights = None,
     everything: All = False,
+    erf: Annotated[
+        bool, typer.Option("--erf", help="Add what is expected to be used: ERF 50 % and 95 %, px.")
+    ] = False,
     plot: Plot = None,
     figure: Figure = "growth",
     image: Image = None,
@@ -63,4 +70,11 @@ def rf(
 
     from archlens.render.layers import rf_table
 
+    if erf:
+        from archlens.cli.progress import Progress
+        from archlens.explain.effective import with_erf
+        from archlens.render.layers import rf_rows
+
+        with Progress() as progress:
+            report = with_erf(report, rf_rows(report, everything, layer), progress)
     emit_report(report, rf_table(report, everything, layer), json=json, output=output, layer=layer)

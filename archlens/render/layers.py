@@ -82,6 +82,7 @@ def rf_table(report: Report, everything: bool = False, layer: str | None = None)
     rows = _chosen(view, everything, layer, _changes)
     image = report.input_shape[2:] if report.origin is None else view.map(report.layer(report.origin))
     cells = []
+    used = any("erf" in row.extra for row in rows)
     for row in rows:
         field = row.rf
         path = field.local if field is not None and field.local is not None else field
@@ -96,6 +97,7 @@ def rf_table(report: Report, everything: bool = False, layer: str | None = None)
                 axes(path.start) if path is not None else "-",
                 box(field.visible, image) if field is not None and field.kind != "unknown" else "-",
                 percent(share) if share is not None else "",
+                *(_effective(row) if used else ()),
                 ", ".join(_remarks(view, row)),
             )
         )
@@ -108,6 +110,7 @@ def rf_table(report: Report, everything: bool = False, layer: str | None = None)
         Column("start", right=True, drop=1),
         Column("sees", narrow=11),
         Column("of image" if report.origin is None else "of map", right=True, drop=2),
+        *([Column("ERF 50 %", right=True), Column("ERF 95 %", right=True)] if used else []),
         Column("note", drop=3, narrow=28),
     ]
     return Table(
@@ -116,6 +119,7 @@ def rf_table(report: Report, everything: bool = False, layer: str | None = None)
         rows=tuple(cells),
         notes=(
             *_left_out(report, rows, everything or layer is not None),
+            *([ERF_NOTE] if used else []),
             FIELD_NOTE
             if report.origin is None
             else FIELD_NOTE.replace(" in px", f" in cells of {report.origin}"),
@@ -126,6 +130,26 @@ def rf_table(report: Report, everything: bool = False, layer: str | None = None)
         strong=_strong(report, rows),
         paths=True,
     )
+
+
+ERF_NOTE = (
+    "ERF: side of the centred square that holds so much of the expected energy, for random weights and white "
+    "noise; unknown where an operation has no rule."
+)
+
+
+def rf_rows(report: Report, everything: bool = False, layer: str | None = None) -> list[str]:
+    """Names of the layers that `rf_table` shows."""
+    return [row.name for row in _chosen(_View(report), everything, layer, _changes)]
+
+
+def _effective(row: LayerReport) -> tuple[str, str]:
+    """Both sides, or that they are not known."""
+    erf = row.extra.get("erf")
+    if erf is None:
+        return "-", "-"
+    sides = (erf["erf_50"], erf["erf_95"])
+    return tuple("unknown" if s is None else f"{s:.1f}" for s in sides)  # type: ignore[return-value]
 
 
 def operation_of(report: Report, row: LayerReport) -> str:

@@ -117,3 +117,21 @@ def test_the_other_direction(cli, tmp_path):
     assert len(units) == 9
     assert "units of backbone.pool1" in cli(*words, "--projective", "--unit", "20,20").out
     assert cli(*words, "--projective", "--unit", "99,0").code == 2
+
+
+def test_the_columns_of_rf(cli):
+    """The chain's closed form: the effective field grows, and stays inside the theoretical one."""
+    said = cli("rf", "alexnet", "--erf")
+    assert said.code == 0
+    assert "ERF 50 %" in said.out
+    rows = {r["name"]: r for r in json.loads(cli("rf", "alexnet", "--erf", "--json").out)["layers"]}
+    for name in ("backbone.conv1", "backbone.pool1", "backbone.conv2", "backbone.conv5"):
+        erf, size = rows[name]["erf"], rows[name]["rf"]["size"][0]
+        assert 0 < erf["erf_50"] < erf["erf_95"] <= size
+        assert erf["status"] == "assumed"
+    vit = {
+        r["name"]: r for r in json.loads(cli("rf", "torchvision:vit_b_32", "--erf", "--json").out)["layers"]
+    }
+    last = vit["encoder.layers.encoder_layer_0.add"]["erf"]
+    assert last["status"] == "unknown"
+    assert last["erf_95"] is None
