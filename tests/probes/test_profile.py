@@ -50,7 +50,7 @@ class Sleep(nn.Module):
         if not x.is_meta:
             import time
 
-            time.sleep(0.02)
+            time.sleep(0.1)
         return x * 1
 
 
@@ -63,9 +63,10 @@ def test_a_sleeping_layer_is_found_and_named() -> None:
     by_name = {p.name: p for p in found.layers}
     slow = by_name["rest.0"]
     assert slow.latency is not None
-    assert 0.02 <= slow.latency.low <= slow.latency.median <= slow.latency.high < 0.2
-    assert slow.share > 0.8
-    assert found.latency.median >= 0.02
+    # Bounds that hold on any machine, however busy: a sleep is never shorter, and nothing here is dearer.
+    assert 0.1 <= slow.latency.low <= slow.latency.median <= slow.latency.high
+    assert slow.share == max(p.share for p in found.layers)
+    assert found.latency.median >= 0.1
     assert found.latency.runs == 5
     assert found.layer_sum is not None
     assert found.unattributed == pytest.approx(found.latency.median - found.layer_sum)
