@@ -14,12 +14,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from archlens.analyses.boxes import boxes
 from archlens.analyses.expected_erf import expected_erf
 from archlens.analyses.gridding import gridding
 from archlens.analyses.moments import Images, Setting
 from archlens.analyses.projective import projective
-from archlens.analyses.status import statuses
+from archlens.analyses.status import Status, statuses
 from archlens.analyses.summaries import centre_of, luo_sigma, summarise
 from archlens.analyses.support import support
 from archlens.field_map import METHODS, FieldMap, Method
@@ -189,10 +192,7 @@ def projective_map(
     mask = projective(graph, pixel, start, keep=[node]).get(node)
     if sure is None or mask is None:
         return base
-    found = gridding(mask)
-    summary = {"pixels": int(mask.sum()), "density": found.density, "lines": list(found.lines),
-               "largest_gap": list(found.largest_gap), "holes": found.holes}  # fmt: skip
-    return replace(base, map=mask, summary=summary, status=sure.word, reason=sure.reason)
+    return _covered(base, mask, sure)
 
 
 def _support(base: FieldMap, graph: Graph, node: int, origin: int) -> FieldMap:
@@ -202,6 +202,11 @@ def _support(base: FieldMap, graph: Graph, node: int, origin: int) -> FieldMap:
         return replace(base, status="unknown", reason=reason)
     mask = support(graph, node, base.unit, origin)
     assert mask is not None  # only an operation that is not understood makes it so
+    return _covered(base, mask, sure)
+
+
+def _covered(base: FieldMap, mask: NDArray[np.bool_], sure: Status) -> FieldMap:
+    """A field that is a set of positions, with how it lies in its box."""
     found = gridding(mask)
     summary = {
         "pixels": int(mask.sum()),

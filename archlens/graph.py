@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 # ------------------------------------------------------------------ geometry along one dimension
@@ -233,6 +234,7 @@ def axis_dim(layout: Layout, axis: int) -> int | None:
     return found[0] if len(atoms) == 1 and atoms[0].stride == 1 else None
 
 
+@lru_cache(maxsize=4096)  # asked for several times a node, and nodes share layouts
 def position_dims(layout: Layout) -> tuple[int, ...]:
     """The dimensions of `layout` that run along any input axis."""
     return tuple(d for d, atoms in enumerate(layout) if any(a.axis >= 0 for a in atoms))
