@@ -23,7 +23,8 @@ class FieldMap:
     """A unit's field.
 
     Attributes:
-        map: Over the origin's positions: bool for support, else float64 of sum 1; None where unknown.
+        map: Over the origin's positions: bool for support, else float64 of sum 1; None where unknown. Of a
+            projective field over the layer's positions: bool, or float64 shares of each unit's energy.
         summary: Figures of the map; each a number, or a (value, standard error) pair where measured.
         status: exact | bound | assumed | unknown, with the reason.
         visible: (lo, hi) of the unit's visible box in the origin, inclusive.

@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 
 from archlens.analyses.boxes import boxes
 from archlens.analyses.expected_erf import expected_erf
+from archlens.analyses.expected_shares import ExpectedShares, expected_shares
 from archlens.analyses.gridding import gridding
 from archlens.analyses.moments import Images, Setting
 from archlens.analyses.projective import projective
 from archlens.analyses.status import Status, statuses
 from archlens.analyses.summaries import centre_of, luo_sigma, summarise
-from archlens.analyses.support import support
+from archlens.analyses.support import MOST_PHASES, phases_of, support, support_phases
+from archlens.errors import UsageError
 from archlens.field_map import METHODS, FieldMap, Method
 from archlens.field_report import unit_of
 from archlens.graph import Graph
@@ -133,7 +135,9 @@ def field_map(
         visible=None if box is None else box.unit(graph.nodes[node], at),
     )
     if method == "support":
-        return _support(base, graph, node, start)
+        found = _support(base, graph, node, start)
+        every = _phases(graph, node, start) if unit is None and found.map is not None else {}
+        return replace(found, details=every)
     if method == "expected":
         return _expected(base, graph, node, start, Setting(statistics=statistics, images=noise))
     from archlens.live_fields import measured
@@ -143,12 +147,15 @@ def field_map(
 
 def projective_map(
     model: str,
+    method: Method = "expected",
     *,
     input_size: Sequence[int] | None = None,
     settings: Sequence[str] = (),
     layer: str | None = None,
     unit: Sequence[int] | None = None,
     origin: str | None = None,
+    statistics: Statistics = "batch",
+    noise: Images = "white",
     progress: Callable[[str], None] = lambda _: None,
     output_name: str | None = None,
     timeout: float | None = None,
@@ -157,12 +164,22 @@ def projective_map(
     """The other direction: which units of a layer one pixel (or one unit of another layer) can reach.
 
     Args:
+        method: "support" for the units alone, "expected" for the share that the pixel has in each unit's
+            expected energy.
         unit: Index of the pixel in the input, or of the unit in `origin`; default the centre.
         layer: Whose units are asked for; default the class-score cell's.
+        statistics, noise: As in `field_map`, for "expected".
 
     Returns:
-        A map over the layer's positions, bool; `unit` and `centre` are the pixel's.
+        A map over the layer's positions: bool, or float64 shares [0..1]; `unit` and `centre` are the pixel's.
+
+    Raises:
+        ArchlensError: With what was wrong and what to do.
     """
+    if method not in ("support", "expected"):
+        raise UsageError(
+            f"there is no projective field by {method}", "It is computed: --method expected or support."
+        )
     report = analyze(
         model, input_size, settings=settings, progress=progress, timeout=timeout, use_cache=use_cache
     )
@@ -176,7 +193,7 @@ def projective_map(
         spec=report.spec,
         name=report.name,
         input_shape=graph.nodes[graph.inputs[0]].shape,
-        method="support",
+        method=method,
         layer=graph.layers[of[node]].name if node in of else "input",
         unit=pixel,
         origin=origin or "input",
@@ -192,7 +209,55 @@ def projective_map(
     mask = projective(graph, pixel, start, keep=[node]).get(node)
     if sure is None or mask is None:
         return base
-    return _covered(base, mask, sure)
+    reached = _covered(base, mask, sure)
+    if method == "support":
+        return reached
+    setting = Setting(statistics=statistics, images=noise)
+    return _shares(reached, expected_shares(graph, node, pixel, start, setting=setting))
+
+
+def _shares(reached: FieldMap, found: ExpectedShares) -> FieldMap:
+    """The units that are reached, with the weight that the pixel has in each."""
+    known = {key: reached.summary[key] for key in ("pixels", "density")}
+    if found.shares is None:
+        reason = "no rule for " + ", ".join(found.missing) if found.missing else "it does not depend on it"
+        return replace(
+            reached, map=None, summary=known, status="unknown", reason=reason, assumptions=found.assumptions
+        )
+    top = np.unravel_index(int(found.shares.argmax()), found.shares.shape)
+    figures = {
+        **known,
+        "largest_share": float(found.shares.max()),
+        "largest_unit": [int(i) for i in top],
+        "total": float(found.shares.sum()),
+    }
+    return replace(
+        reached, map=found.shares, summary=figures, status="assumed", reason="random weights",
+        assumptions=found.assumptions,
+    )  # fmt: skip
+
+
+def _phases(graph: Graph, node: int, origin: int) -> dict[str, Any]:
+    """How the support differs from phase to phase: `phases`, one entry a unit; empty where it does not."""
+    count = phases_of(graph, node, origin)
+    if count <= 1:
+        return {}
+    if count > MOST_PHASES:
+        return {"phase_count": count, "phases": []}
+    entries = []
+    for unit, mask in support_phases(graph, node, origin).items():
+        assert mask is not None
+        found = gridding(mask)
+        entries.append(
+            {
+                "unit": list(unit),
+                "pixels": int(mask.sum()),
+                "box": list(found.span),
+                "density": found.density,
+                "largest_gap": list(found.largest_gap),
+            }
+        )
+    return {"phase_count": count, "phases": entries}
 
 
 def _support(base: FieldMap, graph: Graph, node: int, origin: int) -> FieldMap:

@@ -24,6 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PYTHON = sys.executable
+# An installed package is compiled once, at its installation; every run is to find its byte code.
+_ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 BUILD = (
     "import torch, torchvision\n"
     "kw = {{'weights_backbone': None}} if '{name}'.startswith(('fcn', 'deeplab', 'lraspp')) else {{}}\n"
@@ -39,7 +41,8 @@ JOBS = {
     "calflops": "from calflops import calculate_flops\n"
     "calculate_flops(m, input_shape=(1, 3, {size}, {size}), print_detailed=True)\n",
     "torchview": "from torchview import draw_graph\n"
-    "print(len(draw_graph(m, (1, 3, {size}, {size}), device='meta', depth=10).visual_graph.source))\n",
+    "made = draw_graph(m, input_data=torch.zeros(1, 3, {size}, {size}), device='meta', depth=10)\n"
+    "print(len(made.visual_graph.source))\n",
     "torchlens": "import torchlens\nprint(torchlens.trace(m, torch.zeros(1, 3, {size}, {size})))\n",
 }
 OURS = ("archlens, cold", "archlens, cached")
@@ -56,7 +59,7 @@ class Figures:
 
 def run(command: list[str], cache: str, limit: float = 300) -> tuple[float, float, str]:
     """Wall seconds, peak MiB of the process, and the last line of what it complained of if it failed."""
-    environment = {**os.environ, "ARCHLENS_CACHE_DIR": cache, "PYTHONWARNINGS": "ignore"}
+    environment = {**_ENVIRONMENT, "ARCHLENS_CACHE_DIR": cache, "PYTHONWARNINGS": "ignore"}
     start = time.perf_counter()
     # The peak of one child: a fresh interpreter that does nothing but wait for it.
     watcher = (
@@ -149,11 +152,13 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path)
     args = parser.parse_args()
     found = measure(args.models.split(","), [int(s) for s in args.sizes.split(",")], args.rounds)
+    # Those that it may use: `taskset` gives it fewer.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     head = (
         "# archlens beside its peers\n\n"
         f"Whole processes, medians of {args.rounds} interleaved rounds, {datetime.date.today()}, "
-        f"{os.cpu_count()} cores{load}; `benchmarks/peers.py` takes it again.\n\n"
+        f"{cores} cores{load}; `benchmarks/peers.py` takes it again.\n\n"
     )
     text = head + table(found) + "\n"
     print(text)

@@ -18,6 +18,8 @@ import tempfile
 import time
 
 PYTHON = sys.executable
+# An installed package is compiled once, at its installation; every run is to find its byte code.
+_ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 ARCHLENS = [PYTHON, "-m", "archlens"]
 TORCH = "import torch"
 CASES: dict[str, tuple[list[str], str]] = {
@@ -35,7 +37,7 @@ CASES: dict[str, tuple[list[str], str]] = {
 
 def seconds(command: list[str], cache: str) -> float:
     """Wall time of one process. Raises CalledProcessError when it fails."""
-    environment = {**os.environ, "ARCHLENS_CACHE_DIR": cache}
+    environment = {**_ENVIRONMENT, "ARCHLENS_CACHE_DIR": cache}
     start = time.perf_counter()
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return time.perf_counter() - start

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from archlens.analyses import transfer
-from archlens.analyses.boxes import reshape_like
+from archlens.analyses.boxes import expanded
+from archlens.analyses.recorded import broadcast, linear, permuted, reshaped, summed
 from archlens.analyses.transfer import Stage
 from archlens.graph import Along, Full, Node, Permute, Reshape, Window
 
@@ -62,6 +63,11 @@ def put(out: Band, source: tuple[int, ...], lag: tuple[int, ...], part: Floats) 
 
 def _moved(values: Floats, lag: tuple[int, ...]) -> Floats:
     """values[p + lag], 0 where that lies outside."""
+    opposite = tuple(-n for n in lag)
+    return linear(values, lambda v: _shift(v, lag), lambda d: _shift(d, opposite))  # type: ignore[no-any-return]
+
+
+def _shift(values: Floats, lag: tuple[int, ...]) -> Floats:
     out = np.zeros(values.shape)
     take = tuple(slice(max(0, k), n + min(0, k)) for k, n in zip(lag, values.shape, strict=True))
     give = tuple(slice(max(0, -k), n + min(0, -k)) for k, n in zip(lag, values.shape, strict=True))
@@ -76,14 +82,14 @@ def step(node: Node, random: bool, stage: Stage, band: Band) -> Band:
         zero = band[(0,) * len(stage.after)]
         if isinstance(step, Permute):
             back = tuple(int(i) for i in np.argsort(step.dims))
-            return {tuple(lag[i] for i in back): np.transpose(values, back) for lag, values in band.items()}
+            return {tuple(lag[i] for i in back): permuted(values, back) for lag, values in band.items()}
         kept = _same_lags(stage.after, stage.before)
-        out = {(0,) * len(stage.before): reshape_like(zero, stage.after, stage.before)}
+        out = {(0,) * len(stage.before): _reshape_like(zero, stage)}
         if kept is not None:
             for lag, values in band.items():
                 if any(lag):
                     moved = tuple(0 if k is None else lag[k] for k in kept)
-                    out[moved] = reshape_like(values, stage.after, stage.before)
+                    out[moved] = _reshape_like(values, stage)
         return out
     assert isinstance(step, Along)
     n_in = stage.before[step.dim]
@@ -95,6 +101,12 @@ def step(node: Node, random: bool, stage: Stage, band: Band) -> Band:
     if node.op in ("pixel_shuffle", "pixel_unshuffle", "unfold", "fold") and hasattr(step.geometry, "kernel"):
         scale = 1.0 / step.geometry.kernel  # each position is read by as many channels, one each
     return times(_linear_along(transfer.weights(node, step, n_in), step.dim, band), scale)
+
+
+def _reshape_like(values: Floats, stage: Stage) -> Floats:
+    """A map of the result of a reshape as one of what it was made from."""
+    full, shape = expanded(tuple(values.shape), stage.after, stage.before)
+    return reshaped(broadcast(values, full), shape)  # type: ignore[no-any-return]
 
 
 def _same_lags(shape: tuple[int, ...], new: tuple[int, ...]) -> list[int | None] | None:
@@ -120,8 +132,8 @@ def _random_along(step: Along, n_in: int, band: Band) -> Band:
         here = lag[step.dim]
         if isinstance(g, Full):  # a linear layer over a flattened map: every input has its own weight
             if here == 0:
-                shape = [n_in if d == step.dim else n for d, n in enumerate(values.shape)]
-                add(out, {lag: np.broadcast_to(values.sum(step.dim, keepdims=True), shape).copy()})
+                shape = tuple(n_in if d == step.dim else n for d, n in enumerate(values.shape))
+                add(out, {lag: broadcast(summed(values, (step.dim,)), shape)})
             continue
         stride = getattr(g, "stride", 1)
         back = here * stride if isinstance(g, Window) else here // stride
@@ -139,7 +151,7 @@ def _linear_along(a: sparse.csr_array, dim: int, band: Band) -> Band:
     for lag, values in band.items():
         here = lag[dim]
         if n_out != values.shape[dim]:  # the same for all positions (a broadcast map)
-            values = np.repeat(values, n_out, axis=dim)
+            values = broadcast(values, (*values.shape[:dim], n_out, *values.shape[dim + 1 :]))
         for back in range(-FARTHEST, FARTHEST + 1):
             if abs(back) >= n_in or abs(here) >= n_out:
                 continue
@@ -157,7 +169,14 @@ def _with(lag: tuple[int, ...], dim: int, value: int) -> tuple[int, ...]:
 
 
 def apply_transposed(a: sparse.csr_array, values: Floats, dim: int) -> Floats:
-    """a^T along one dimension; only the box that is not zero is touched."""
+    """a^T along one dimension."""
+    return linear(  # type: ignore[no-any-return]
+        values, lambda v: _transposed(a, v, dim), lambda d: _transposed(sparse.csr_array(a.T), d, dim)
+    )
+
+
+def _transposed(a: sparse.csr_array, values: Floats, dim: int) -> Floats:
+    """Only the box that is not zero is touched."""
     moved = np.moveaxis(values, dim, 0)
     flat = moved.reshape(moved.shape[0], -1)
     rows = np.flatnonzero(flat.any(axis=1))
@@ -183,5 +202,6 @@ def collected(band: Band, source: Node) -> Band:
     out: Band = {}
     for lag, values in band.items():
         if not any(lag[d] for d in dims):
-            add(out, {lag: values.mean(axis=dims, keepdims=True)})
+            count = int(np.prod([values.shape[d] for d in dims], initial=1))
+            add(out, {lag: summed(values, dims) * (1.0 / count)})
     return out

@@ -269,6 +269,14 @@ def reshape_like(a: Any, shape: tuple[int, ...], new: tuple[int, ...]) -> Any:
 
     Dimensions are matched in groups of equal product; only groups that the array depends on are expanded.
     """
+    full, target = expanded(a.shape, shape, new)
+    return np.broadcast_to(a, full).reshape(target)
+
+
+def expanded(
+    own: tuple[int, ...], shape: tuple[int, ...], new: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """For `reshape_like` of an array with shape `own`: what it is broadcast to, and then reshaped to."""
     target: list[int] = []
     source: list[int] = []
     i = j = 0
@@ -282,11 +290,11 @@ def reshape_like(a: Any, shape: tuple[int, ...], new: tuple[int, ...]) -> Any:
             else:
                 q *= new[j2]
                 j2 += 1
-        flat = all(n == 1 for n in a.shape[i:i2])
+        flat = all(n == 1 for n in own[i:i2])
         source += [1] * (i2 - i) if flat else list(shape[i:i2])
         target += [1] * (j2 - j) if flat else list(new[j:j2])
         i, j = i2, j2
-    return np.broadcast_to(a, source).reshape(target)
+    return tuple(source), tuple(target)
 
 
 def _product(values: Sequence[int]) -> int:

@@ -20,6 +20,7 @@ from archlens.analyses.activations import pair, single
 from archlens.analyses.bands import Band, collected, step, times, total, zero_lag
 from archlens.analyses.laws import EPS, Forward, Moments
 from archlens.analyses.max_pools import max_pool, winner_slope
+from archlens.analyses.recorded import broadcast, summed
 from archlens.analyses.transfer import Stage, fan_in, fan_out, function, role, stages
 from archlens.graph import Along, Edge, Full, Graph, Node, Window
 
@@ -96,7 +97,7 @@ def _join(queue: list[Arrival], new: list[Arrival]) -> None:
     if free:
         queue.append((total(free), None))
     if tied:
-        energies = [float(b[next(lag for lag in b if not any(lag))].sum()) for b, _ in tied]
+        energies = [float(np.asarray(b[next(g for g in b if not any(g))]).sum()) for b, _ in tied]
         weight = gates.combined([(e, w) for e, (_, w) in zip(energies, tied, strict=True)])
         queue.append((total([b for b, _ in tied]), weight))
 
@@ -128,8 +129,8 @@ def reaches(graph: Graph, origin: int) -> list[bool]:
 
 
 def _pruned(band: Band, node: Node) -> Band:
-    floor = NEGLIGIBLE * float(band[zero_lag(node)].sum())
-    return {lag: v for lag, v in band.items() if not any(lag) or float(np.abs(v).sum()) > floor}
+    floor = NEGLIGIBLE * float(np.asarray(band[zero_lag(node)]).sum())
+    return {lag: v for lag, v in band.items() if not any(lag) or float(np.abs(np.asarray(v)).sum()) > floor}
 
 
 def _mixes_below(graph: Graph, dependent: list[bool]) -> list[bool]:
@@ -245,7 +246,9 @@ def _batch_norm(fwd: Forward, node: Node, band: Band) -> Band:
     band = times(band, own * flat / moments.deviation(fwd, node))
     if rest:
         zero = zero_lag(node)
-        band[zero] = band[zero] * (1 - rest / own) + rest / own * band[zero].sum()
+        here = band[zero]
+        every = broadcast(summed(here, tuple(range(len(here.shape)))), tuple(here.shape))
+        band[zero] = here * (1 - rest / own) + every * (rest / own)
     return band
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import operator
+from functools import reduce
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
@@ -89,7 +92,7 @@ def _pairs(
             arrives = list(lag)
             for d, end in zip(dims, ends, strict=True):
                 arrives[d] = end
-            put(out, lag, tuple(arrives), np.sum(parts, axis=0))
+            put(out, lag, tuple(arrives), reduce(operator.add, parts))
 
 
 def _row_sums(a: sparse.csr_array) -> Floats:

@@ -86,20 +86,31 @@ def support_phases(
         Unit -> support; only the central unit where the field has no phases, too many, or no period.
     """
     node = graph.nodes[node_id]
-    fields = receptive_fields(graph, origin)[node_id]
+    periods = _periods(graph, node, origin)
+    if int(np.prod(periods)) > MOST_PHASES:
+        periods = [1] * len(periods)
+    units: list[tuple[int, ...]] = [()]
+    for period, dim in zip(periods, node.positions, strict=True):
+        first = max(0, min((node.shape[dim] - period + 1) // 2, node.shape[dim] - period))
+        units = [(*u, first + p) for u in units for p in range(period)]
+    return {u: support(graph, node_id, u, origin) for u in units}
+
+
+def phases_of(graph: Graph, node_id: int, origin: int | None = None) -> int:
+    """How many kinds of unit a map has: 1 where the field does not depend on the phase."""
+    return int(np.prod(_periods(graph, graph.nodes[node_id], origin)))
+
+
+def _periods(graph: Graph, node: Node, origin: int | None) -> list[int]:
+    """The field's period along each position dimension; 1 where it has none."""
+    fields = receptive_fields(graph, origin)[node.id]
     periods = [1] * len(node.positions)
     for k, dim in enumerate(node.positions):
         axes = {a.axis for a in node.layout[dim] if a.axis >= 0}
         if fields is not None and len(axes) == 1:
             path = fields[axes.pop()].path
             periods[k] = 1 if path is None else min(path.period, node.shape[dim])
-    if int(np.prod(periods)) > MOST_PHASES:
-        periods = [1] * len(periods)
-    units: list[tuple[int, ...]] = [()]
-    for period, dim in zip(periods, node.positions, strict=True):
-        first = max(0, min(node.shape[dim] // 2, node.shape[dim] - period))
-        units = [(*u, first + p) for u in units for p in range(period)]
-    return {u: support(graph, node_id, u, origin) for u in units}
+    return periods
 
 
 def at_unit(node: Node, unit: Sequence[int]) -> Bools:

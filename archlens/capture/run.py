@@ -73,7 +73,14 @@ def capture_module(model: nn.Module, size: Sizes = None, example: Any = None) ->
     inputs = from_sizes(_several(size) or [DEFAULT_SIZE], inner) if example is None else None
     twin = copy_to_meta(inner)
     name = type(inner).__name__
-    return _capture(twin, inputs or from_example(example, inner), name, lambda: copy.deepcopy(inner).cpu())
+    valueless = any(t.is_meta for t in (*inner.parameters(), *inner.buffers()))
+    return _capture(
+        twin,
+        inputs or from_example(example, inner),
+        name,
+        lambda: copy.deepcopy(inner).cpu(),
+        "meta" if valueless else "auto",
+    )
 
 
 def _several(size: Sizes) -> list[Sequence[int]]:
@@ -135,9 +142,12 @@ def _failed(name: str, inputs: Inputs, error: Exception) -> TraceError:
     frames = traceback.extract_tb(error.__traceback__)
     inner = [f for f in frames if "/torch/" not in f.filename and "archlens/capture" not in f.filename]
     where = f" ({inner[-1].filename}:{inner[-1].lineno})" if inner else ""
+    # 1x3x224x224 is what other tools are given.
+    shapes = [tuple(t.shape) for _, t in inputs.tensors() if t.ndim > 4 and t.shape[1] == 1]
+    size = f"; it has no batch: {'x'.join(map(str, shapes[0][2:]))}" if shapes else ""
     return TraceError(
         f"the forward pass of {name} failed at input {inputs.describe()}: {_words(error)}{where}",
-        "Check --input-size (channels x height x width); --debug shows the traceback.",
+        f"Check --input-size (channels x height x width{size}); --debug shows the traceback.",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -111,7 +111,8 @@ def erf(
         bool,
         typer.Option(
             "--projective",
-            help="The other direction: which units of --layer the pixel --unit (of --from) can reach.",
+            help="The other direction: which units of --layer the pixel --unit (of --from) can reach, and "
+            "the share that it has in each unit's expected energy.",
         ),
     ] = False,
     log: Annotated[bool, typer.Option("--log", help="Logarithmic colours in a picture.")] = False,
@@ -125,9 +126,6 @@ def erf(
     from archlens.fields import Live
 
     check_output(FORMATS, json, output)
-    if projective:
-        _write(_reached(model, input_size, settings, layer, unit, origin), json, output, log)
-        return
     live = Live(
         device=device,
         weights=weights,
@@ -146,84 +144,43 @@ def erf(
     )
     if (
         method is By.occlusion
+        and not projective
         and layer is None
         and (output is None or output.endswith((".txt", ".json", "-")))
     ):
         _table(model, input_size, settings, live, json, output, everywhere.current.cache)
         return
-    found = _field(model, input_size, settings, layer, unit, origin, method, statistics, noise, live)
+    from archlens.cli.progress import Progress
+    from archlens.spec import parse_size, parse_unit
+
+    asked: dict[str, Any] = {
+        "input_size": None if input_size is None else parse_size(input_size),
+        "settings": settings or (),
+        "layer": layer,
+        "unit": None if unit is None else parse_unit(unit),
+        "origin": origin,
+        "statistics": statistics.value,
+        "noise": noise.value,
+        "output_name": everywhere.current.output_name,
+        "timeout": everywhere.current.timeout,
+        "use_cache": everywhere.current.cache,
+    }
+    with Progress() as progress:
+        progress("loading archlens")
+        from archlens.fields import field_map, projective_map
+
+        if projective:
+            found = projective_map(model, method.value, **asked, progress=progress)
+        else:
+            found = field_map(
+                model,
+                method.value,
+                **asked,
+                live=live,
+                progress=progress,
+                count=lambda done, every: progress(f"measuring: {done} of {every}"),
+            )
     _write(found, json, output, log)
-
-
-def _field(
-    model: str,
-    input_size: str | None,
-    settings: list[str] | None,
-    layer: str | None,
-    unit: str | None,
-    origin: str | None,
-    method: By,
-    statistics: Norms,
-    noise: Noise,
-    live: Live,
-) -> FieldMap:
-    from archlens.cli.progress import Progress
-    from archlens.spec import parse_size, parse_unit
-
-    size = None if input_size is None else parse_size(input_size)
-    where = None if unit is None else parse_unit(unit)
-    with Progress() as progress:
-        progress("loading archlens")
-        from archlens.fields import field_map
-
-        return field_map(
-            model,
-            method.value,
-            input_size=size,
-            settings=settings or (),
-            layer=layer,
-            unit=where,
-            origin=origin,
-            statistics=statistics.value,
-            noise=noise.value,
-            live=live,
-            progress=progress,
-            count=lambda done, every: progress(f"measuring: {done} of {every}"),
-            output_name=everywhere.current.output_name,
-            timeout=everywhere.current.timeout,
-            use_cache=everywhere.current.cache,
-        )
-
-
-def _reached(
-    model: str,
-    input_size: str | None,
-    settings: list[str] | None,
-    layer: str | None,
-    unit: str | None,
-    origin: str | None,
-) -> FieldMap:
-    from archlens.cli.progress import Progress
-    from archlens.spec import parse_size, parse_unit
-
-    size = None if input_size is None else parse_size(input_size)
-    where = None if unit is None else parse_unit(unit)
-    with Progress() as progress:
-        progress("loading archlens")
-        from archlens.fields import projective_map
-
-        return projective_map(
-            model,
-            input_size=size,
-            settings=settings or (),
-            layer=layer,
-            unit=where,
-            origin=origin,
-            progress=progress,
-            output_name=everywhere.current.output_name,
-            timeout=everywhere.current.timeout,
-            use_cache=everywhere.current.cache,
-        )
 
 
 def _write(found: FieldMap, json: bool, output: str | None, log: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archlens.explain.figures import on_the_way
@@ -33,6 +33,7 @@ def text(found: FieldMap) -> str:
     if not found.summary:
         lines.append(f"  unknown: {found.reason}")
     lines += _figures(found.summary, sizes if found.origin == "input" else ())
+    lines += _phases(found.details)
     lines.append(f"  status   {found.status}" + (f": {found.reason}" if found.reason else ""))
     lines += [f"  assumes  {line}" for line in found.assumptions]
     lines += [f"  note     {line}" for line in found.notes]
@@ -45,17 +46,40 @@ def _reached(found: FieldMap, where: str) -> str:
         f"units of {found.layer} that {found.origin} {where} can reach",
         f"  model    {found.spec} at {'x'.join(map(str, found.input_shape[1:]))}",
     ]
-    if found.map is None:
-        return "\n".join([*lines, f"  unknown: {found.reason}"])
     s = found.summary
-    by = " x ".join(map(str, found.map.shape)) or "a single unit"
-    lines += [
-        f"  units    {s['pixels']:,} of a map of {by}, {100 * s['density']:.1f} % of their box",
-        f"  lines    {' x '.join(map(str, s['lines']))}, "
-        f"largest gap {' x '.join(map(str, s['largest_gap']))}",
-        f"  status   {found.status}" + (f": {found.reason}" if found.reason else ""),
-    ]
+    if "pixels" in s:
+        by = "" if found.map is None else f" of a map of {' x '.join(map(str, found.map.shape)) or '1'}"
+        lines.append(f"  units    {s['pixels']:,}{by}, {100 * s['density']:.1f} % of their box")
+    if "lines" in s:
+        lines.append(
+            f"  lines    {' x '.join(map(str, s['lines']))}, "
+            f"largest gap {' x '.join(map(str, s['largest_gap']))}"
+        )
+    if "largest_share" in s:
+        unit = ",".join(map(str, s["largest_unit"])) or "the only one"
+        lines += [
+            f"  share    at most {100 * s['largest_share']:.4g} % of a unit's expected energy (unit {unit})",
+            f"  total    {s['total']:.4g} units' worth",
+        ]
+    lines.append(f"  status   {found.status}" + (f": {found.reason}" if found.reason else ""))
+    lines += [f"  assumes  {line}" for line in found.assumptions]
     return "\n".join(lines)
+
+
+def _phases(details: Mapping[str, Any]) -> list[str]:
+    """One line: how much the support differs between phases."""
+    count = details.get("phase_count", 1)
+    if count <= 1:
+        return []
+    found = details["phases"]
+    if not found:
+        return [f"  phases   {count:,}, too many to look at one by one; --unit asks for one"]
+    pixels = sorted(p["pixels"] for p in found)
+    sides = sorted(max(p["box"]) for p in found)
+    return [
+        f"  phases   {count}: {pixels[0]:,} to {pixels[-1]:,} pixels, boxes {sides[0]} to {sides[-1]} px "
+        "(--json has each)"
+    ]
 
 
 def _figures(summary: Any, image: Sequence[int]) -> list[str]:

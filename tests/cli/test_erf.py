@@ -108,7 +108,7 @@ def test_the_other_direction(cli, tmp_path):
     """A pixel reaches the units whose support holds it."""
     file = tmp_path / "map.npz"
     words = ("erf", "fcn32s_vgg16", *SMALL, "--layer", "backbone.pool1")
-    assert cli(*words, "--projective", "--unit", "20,20", "-o", str(file)).code == 0
+    assert cli(*words, "--projective", "--method", "support", "--unit", "20,20", "-o", str(file)).code == 0
     reached, meta = load(file)
     assert meta["projective"]
     units = {tuple(int(v) for v in u) for u in np.argwhere(reached)}
@@ -117,6 +117,33 @@ def test_the_other_direction(cli, tmp_path):
     assert len(units) == 9
     assert "units of backbone.pool1" in cli(*words, "--projective", "--unit", "20,20").out
     assert cli(*words, "--projective", "--unit", "99,0").code == 2
+    said = cli(*words, "--projective", "--unit", "20,20", "--method", "occlusion")
+    assert said.code == 2
+    assert "computed" in said.err
+
+
+def test_the_share_that_a_pixel_has(cli, tmp_path):
+    """The same units, with a weight each: 1 pixel of the 36 that a pooled unit sees, the middle ones more."""
+    file = tmp_path / "map.npz"
+    words = ("erf", "fcn32s_vgg16", *SMALL, "--layer", "backbone.pool1", "--projective", "--unit", "20,20")
+    assert cli(*words, "-o", str(file)).code == 0
+    shares, meta = load(file)
+    assert np.count_nonzero(shares) == 9
+    assert meta["status"] == "assumed"
+    assert meta["summary"]["pixels"] == 9
+    assert meta["summary"]["largest_share"] == shares.max() > 1 / 36
+    assert "units' worth" in cli(*words).out
+    assert cli(*words, "-o", str(tmp_path / "map.png")).code == 0
+
+
+def test_supports_of_all_phases(cli):
+    """FCN-8s' class scores: a cell sees 436 px or 468 px, as its phase has it."""
+    said = cli("erf", "fcn", "--method", "support", "--json")
+    found = json.loads(said.out)
+    assert found["phase_count"] == 16 == len(found["phases"])
+    assert {tuple(p["box"]) for p in found["phases"]} == {(436, 436), (436, 468), (468, 436), (468, 468)}
+    assert all(p["pixels"] == p["box"][0] * p["box"][1] for p in found["phases"])
+    assert "phases   16: 190,096 to 219,024 pixels" in cli("erf", "fcn", "--method", "support").out
 
 
 def test_the_columns_of_rf(cli):

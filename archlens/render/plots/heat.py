@@ -62,7 +62,7 @@ def heat(found: FieldMap) -> Heat:
         (top, left), (bottom, right) = found.visible
         box = (top, left, bottom, right)
     squares = {}
-    if found.map.dtype != bool:
+    if found.map.dtype != bool and not found.details.get("projective"):
         squares = dict(zip(SHARES, centred_sides(found.map, found.centre, SHARES), strict=True))
     window = (0, 0, rows - 1, columns - 1)
     if found.map.dtype == bool and box is not None:
@@ -90,20 +90,25 @@ def field_picture(
         if data.map.dtype == bool:
             _support(ax, data)
         else:
-            _energy(ax, data, log)
+            what = "share in the unit" if found.details.get("projective") else "energy"
+            _energy(ax, data, log, what)
         unit = ", ".join(map(str, found.unit))
-        ax.set_title(f"{found.name}: {found.method} field of {found.layer} [{unit}]")
-        axis = "px" if found.origin == "input" else f"cells of {found.origin}"
+        title, cells = f"{found.method} field of {found.layer} [{unit}]", found.origin
+        if found.details.get("projective"):
+            title, cells = f"units of {found.layer} that {found.origin} [{unit}] reaches", found.layer
+        ax.set_title(f"{found.name}: {title}")
+        axis = "px" if cells == "input" else f"cells of {cells}"
         ax.set_xlabel(f"column, {axis}")
         ax.set_ylabel(f"row, {axis}")
         # Below everything, where the layout keeps room for it: beside the axes alone it would be cut off.
-        made.legend(loc="outside lower center", ncols=2)
+        if ax.get_legend_handles_labels()[0]:
+            made.legend(loc="outside lower center", ncols=2)
         return written(
             made, form, prefix=prefix, standalone=standalone, label=f"{found.method} field of {found.layer}"
         )
 
 
-def _energy(ax: Axes, data: Heat, log: bool) -> None:
+def _energy(ax: Axes, data: Heat, log: bool, what: str) -> None:
     from matplotlib.colors import LogNorm, PowerNorm
 
     cells = thinned(data.map)
@@ -113,9 +118,9 @@ def _energy(ax: Axes, data: Heat, log: bool) -> None:
     image = _image(ax, np.maximum(cells, floor) if log else cells, data, cmap=HEAT, norm=norm)
     assert ax.figure is not None
     scale = "logarithmic" if log else "square root"
-    ax.figure.colorbar(image, ax=ax, label=f"energy, share of the peak ({scale} scale)", shrink=0.85)
+    ax.figure.colorbar(image, ax=ax, label=f"{what}, relative to the peak ({scale} scale)", shrink=0.85)
     _box(ax, data)
-    for (share, side), style in zip(data.squares.items(), (":", "-.", "--", "-"), strict=True):
+    for (share, side), style in zip(data.squares.items(), (":", "-.", "--", "-"), strict=False):
         _outline(ax, data.centre, side, style, f"{share:.0%} of the energy: {side:.0f} px")
 
 
