@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from archlens import cache
 from archlens.analyses.boxes import boxes
 from archlens.analyses.class_score import class_score, main_output
-from archlens.analyses.cost import totals
+from archlens.analyses.cost import totals, uncounted
 from archlens.analyses.receptive_field import receptive_fields
 from archlens.analyses.status import statuses
 from archlens.capture.limits import time_limit
@@ -140,6 +140,7 @@ def describe(
         node = graph.nodes[row.output]
         field = fields[node.id]
         parts = [graph.nodes[n] for n in row.nodes]
+        missed = next((op for n in parts if (op := uncounted(n)) is not None), None)
         rows.append(
             LayerReport(
                 name=row.name,
@@ -163,9 +164,12 @@ def describe(
                 ),
                 module=row.module,
                 kind=row.kind,
+                cost_status="exact" if missed is None else "unknown",
+                cost_reason=missed,
             )
         )
     cost = totals(graph)
+    missing = sorted({op for n in graph.nodes if (op := uncounted(n)) is not None})
     outputs = {key: named(node) or "input" for key, node in graph.outputs.items()}
     return Report(
         spec=spec,
@@ -186,6 +190,8 @@ def describe(
         uncalled=graph.uncalled,
         notes=graph.notes,
         origin=origin,
+        totals_status="bound" if missing else "exact",
+        totals_reason="not counted: " + ", ".join(missing) if missing else None,
     )
 
 

@@ -93,7 +93,8 @@ class FieldReport:
 
 @dataclass(frozen=True)
 class LayerReport:
-    """One row: what a layer is, costs and sees. `rf` is None where it does not depend on the origin."""
+    """One row: what a layer is, costs and sees. `rf` is None where it does not depend on the origin.
+    `cost_status` is `unknown` where the arithmetic of an operation could not be counted."""
 
     name: str
     op: str
@@ -106,6 +107,8 @@ class LayerReport:
     rf: FieldReport | None
     module: str = ""
     kind: str = ""
+    cost_status: str = "exact"
+    cost_reason: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -119,6 +122,8 @@ class LayerReport:
             "macs": self.macs,
             "elementwise": self.elementwise,
             "activation_bytes": self.activation_bytes,
+            "cost_status": self.cost_status,
+            "cost_reason": self.cost_reason,
             "rf": None if self.rf is None else self.rf.to_json(),
             **self.extra,
         }
@@ -135,6 +140,7 @@ class Report:
         class_score: Layer of the class-score cell.
         layers: Rows in execution order.
         totals: params, macs, flops, elementwise, peak_activation_bytes, param_bytes.
+        totals_status: exact, or bound: MACs and elementwise work are at least so many (`totals_reason`).
         uncalled: Modules with parameters that the run never used.
         notes: What a reader must know (fallbacks, assumptions).
         graph: The captured graph, for further analyses.
@@ -153,6 +159,8 @@ class Report:
     notes: tuple[str, ...] = ()
     origin: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
+    totals_status: str = "exact"
+    totals_reason: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def layer(self, name: str) -> LayerReport:
@@ -184,6 +192,8 @@ class Report:
             "class_score": self.class_score,
             "layers": [row.to_json() for row in self.layers],
             "totals": dict(self.totals),
+            "totals_status": self.totals_status,
+            "totals_reason": self.totals_reason,
             "uncalled": dict(self.uncalled),
             "notes": list(self.notes),
             "origin": self.origin,
@@ -238,7 +248,7 @@ class Report:
 
 _REPORT_KEYS = frozenset(
     ("schema_version", "generator", "model", "outputs", "class_score", "layers", "totals", "uncalled",
-     "notes", "origin", "versions", "graph")
+     "totals_status", "totals_reason", "notes", "origin", "versions", "graph")
 )  # fmt: skip
 
 
@@ -284,6 +294,8 @@ def report_from_dict(data: Mapping[str, Any], where: str = "the report") -> Repo
             notes=tuple(data.get("notes", ())),
             origin=data.get("origin"),
             versions=dict(data.get("versions", {})),
+            totals_status=data.get("totals_status", "exact"),
+            totals_reason=data.get("totals_reason"),
             extra={k: v for k, v in data.items() if k not in _REPORT_KEYS},
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -291,7 +303,8 @@ def report_from_dict(data: Mapping[str, Any], where: str = "the report") -> Repo
 
 
 def _read_layer(row: Mapping[str, Any]) -> LayerReport:
-    known = {"name", "op", "inputs", "shape", "params", "macs", "elementwise", "activation_bytes", "rf"}
+    known = {"name", "op", "inputs", "shape", "params", "macs", "elementwise", "activation_bytes", "rf",
+             "cost_status", "cost_reason"}  # fmt: skip
     return LayerReport(
         name=row["name"],
         op=row["op"],
@@ -302,6 +315,8 @@ def _read_layer(row: Mapping[str, Any]) -> LayerReport:
         elementwise=row["elementwise"],
         activation_bytes=row["activation_bytes"],
         rf=None if row["rf"] is None else _read_field(row["rf"]),
+        cost_status=row.get("cost_status", "exact"),
+        cost_reason=row.get("cost_reason"),
         extra={k: v for k, v in row.items() if k not in known},
     )
 

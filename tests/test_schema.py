@@ -49,6 +49,19 @@ def test_reports_follow_it_and_are_read_back(name: str) -> None:
     assert report_from_dict(data).to_dict() == data
 
 
+def test_what_is_not_counted_is_said() -> None:
+    """A Fourier transform has no multiply-accumulates of ours: its costs are unknown, the totals a bound."""
+    data = written("strange")
+    costs = {row["name"]: (row["cost_status"], row["cost_reason"]) for row in data["layers"]}
+    assert costs["conv"] == ("exact", None)
+    assert ("unknown", "aten._fft_c2c") in costs.values()
+    assert data["totals_status"] == "bound"
+    assert data["totals_reason"] == "not counted: aten._fft_c2c"
+    known = written("alexnet")
+    assert known["totals_status"] == "exact"
+    assert all(row["cost_status"] == "exact" for row in known["layers"])
+
+
 def test_the_same_input_gives_the_same_bytes() -> None:
     assert analyze("pspnet").to_json() == analyze("pspnet").to_json()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from archlens.graph import Graph
+from archlens.graph import Graph, Node
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,12 @@ def totals(graph: Graph) -> Totals:
         peak_activation_bytes=peak_activation_bytes(graph),
         param_bytes=graph.param_bytes,
     )
+
+
+def uncounted(node: Node) -> str | None:
+    """The operation whose arithmetic is not counted, as torch names it; None for none, as of a view."""
+    counted = node.macs or node.elementwise or not node.bytes
+    return None if node.unknown is None or counted else node.unknown
 
 
 def peak_activation_bytes(graph: Graph) -> int:

@@ -41,6 +41,8 @@ class Figures:
         global_from: First layer on the way to the cell whose field is the whole input, whatever its size.
         whole_from: First layer on the way to the cell whose centre unit's box is this whole image.
         whole_at: Share of the MACs spent before and in that layer, 0 to 1.
+        cost_status: exact, or bound where some operation's arithmetic is not counted (`cost_reason`).
+        field_status: How sure the cell's fields are: exact, bound or unknown (`field_reason`).
     """
 
     params: int
@@ -65,6 +67,10 @@ class Figures:
     global_from: str | None
     whole_from: str | None
     whole_at: float | None
+    cost_status: str = "exact"
+    cost_reason: str | None = None
+    field_status: str = "exact"
+    field_reason: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists and numbers."""
@@ -104,6 +110,10 @@ def figures(report: Report) -> Figures:
         global_from=next((row.name for row in way if row.rf is not None and row.rf.kind == "global"), None),
         whole_from=whole.name if whole is not None else None,
         whole_at=_spent(way, whole),
+        cost_status=report.totals_status,
+        cost_reason=report.totals_reason,
+        field_status=field.status if field is not None else "unknown",
+        field_reason=field.status_reason if field is not None else "it does not depend on the input",
     )
 
 

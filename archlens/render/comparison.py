@@ -21,7 +21,7 @@ _Row = tuple[str, Callable[[_Network], str]]
 
 _ESSENTIAL: tuple[_Row, ...] = (
     ("parameters", lambda n: si(n.f.params)),
-    ("MACs", lambda n: si(n.f.macs)),
+    ("MACs", lambda n: _at_least(n.f) + si(n.f.macs)),
     ("peak memory", lambda n: memory(n.f.peak_activation_bytes)),
     ("stride, deepest / score", lambda n: _strides(n)),
     ("score map", lambda n: by(n.f.score_map)),
@@ -37,7 +37,7 @@ _ESSENTIAL: tuple[_Row, ...] = (
 )
 
 _REST: tuple[_Row, ...] = (
-    ("elementwise", lambda n: si(n.f.elementwise)),
+    ("elementwise", lambda n: _at_least(n.f) + si(n.f.elementwise)),
     ("layers", lambda n: str(n.f.layers)),
     ("output map", lambda n: by(n.f.output_map)),
     ("class score", lambda n: n.f.class_score),
@@ -46,6 +46,10 @@ _REST: tuple[_Row, ...] = (
     ("module's MACs", lambda n: "-" if n.e.cost.module_macs is None else si(n.e.cost.module_macs)),
     ("fusion's MACs", lambda n: "-" if n.e.cost.fusion is None else si(n.e.cost.fusion_macs)),
 )
+
+
+def _at_least(figures: Figures) -> str:
+    return "" if figures.cost_status == "exact" else "≥ "
 
 
 def comparison_tables(comparison: Comparison, room: int | None = None, full: bool = False) -> list[Table]:

@@ -31,10 +31,10 @@ def summary_table(report: Report, everything: bool = False, layer: str | None = 
             view.operation(row),
             by(row.shape[1:]),
             si(row.params) if row.params else "",
-            si(row.macs) if row.macs else "",
+            _known(row, row.macs),
             percent(row.macs / total["macs"]) if row.macs and total["macs"] else "",
             memory(row.activation_bytes) if row.activation_bytes else "",
-            si(row.elementwise) if row.elementwise else "",
+            _known(row, row.elementwise),
             row.op,
         )
         for row in rows
@@ -44,7 +44,7 @@ def summary_table(report: Report, everything: bool = False, layer: str | None = 
         f"{len(report.layers)} layers",
         "",
         si(total["params"]),
-        si(total["macs"]),
+        ("" if report.totals_status == "exact" else "≥ ") + si(total["macs"]),
         "100 %" if total["macs"] else "",
         memory(total["peak_activation_bytes"]),
         si(total["elementwise"]),
@@ -67,6 +67,7 @@ def summary_table(report: Report, everything: bool = False, layer: str | None = 
         totals=None if layer else totals,
         notes=(
             *_left_out(report, rows, everything or layer is not None),
+            *([f"MACs and elementwise work {report.totals_reason}."] if report.totals_reason else []),
             MACS_NOTE,
             BYTES_NOTE,
             *_notes(report),
@@ -74,6 +75,13 @@ def summary_table(report: Report, everything: bool = False, layer: str | None = 
         strong=_strong(report, rows),
         paths=True,
     )
+
+
+def _known(row: LayerReport, work: int) -> str:
+    """A count of a layer's work, empty for none."""
+    if work:
+        return si(work)
+    return "" if row.cost_status == "exact" else row.cost_status
 
 
 def rf_table(report: Report, everything: bool = False, layer: str | None = None) -> Table:
@@ -204,7 +212,11 @@ def _chosen(
 
 
 def _costs_or_reshapes(_: _View, row: LayerReport, inputs: Sequence[LayerReport]) -> bool:
-    return bool(row.macs) or not any(row.shape == source.shape for source in inputs)
+    return (
+        bool(row.macs)
+        or row.cost_status != "exact"
+        or not any(row.shape == source.shape for source in inputs)
+    )
 
 
 def changes(

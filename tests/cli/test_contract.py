@@ -37,6 +37,8 @@ def test_the_quoted_example(deeplabv2):
         "macs": 621388992,
         "elementwise": 0,
         "activation_bytes": 16908544,
+        "cost_status": "exact",
+        "cost_reason": None,
     }
     quoted = {
         "kind": "local",
