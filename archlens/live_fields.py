@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -12,7 +12,7 @@ from archlens.capture.load import load
 from archlens.capture.run import capture_spec
 from archlens.capture.unwrap import unwrap
 from archlens.errors import UsageError
-from archlens.probes import gradient, images, occlusion
+from archlens.probes import gradient, images, occlusion, profile
 from archlens.probes.device import resolve
 from archlens.probes.live import Live as Network
 from archlens.probes.occluder import Occluder
@@ -23,8 +23,12 @@ from archlens.zoo.weights import load_checkpoint
 if TYPE_CHECKING:
     from archlens.field_map import FieldMap
     from archlens.fields import Live, Statistics
+    from archlens.results import Report
 
 Count = Callable[[int, int], None]
+WARMUP = 3
+REPEAT = {True: 20, False: 7}
+"""Passes that are timed for a comparison, on a card and on a CPU."""
 
 
 def live_module(
@@ -45,6 +49,50 @@ def live_module(
     if weights is not None:
         notes = (f"{weights}: {load_checkpoint(model, weights)}",)
     return model, loaded.name, loaded.input_size, notes
+
+
+def timed(report: Report, spec: Spec, device: str, progress: Callable[[str], None], count: Count) -> Report:
+    """The report with what running its network on a device takes: `measured`, its own and each layer's.
+
+    A saved report and an edited graph have nothing to run: they come back with a note that says so.
+    """
+    if spec.kind == "report":
+        if "measured" in report.extra:
+            return report
+        return replace(report, notes=(*report.notes, "not measured: a saved report has nothing to run"))
+    where = resolve(device)
+    progress(f"building {report.name} with values")
+    module = live_module(spec, None)[0]
+    found = profile.profile(
+        module,
+        report.input_shape[1:],
+        where,
+        name=report.name,
+        warmup=WARMUP,
+        repeat=REPEAT[where.type == "cuda"],
+        progress=count,
+    )
+    times = {p.name: p for p in found.layers if p.latency is not None}
+    rows = []
+    for row in report.layers:
+        p = times.get(row.name)
+        if p is not None and p.latency is not None:
+            own = {"seconds": p.latency.median, "low": p.latency.low, "high": p.latency.high, "held": p.held}
+            row = replace(row, extra={**row.extra, "measured": own})
+        rows.append(row)
+    whole = {
+        "device": found.device.name,
+        "dtype": found.dtype,
+        "batch_size": found.input_shape[0],
+        "latency": asdict(found.latency),
+        "images_per_second": found.images_per_second,
+        "peak_bytes": found.peak_bytes,
+        "memory_method": found.memory_method,
+        "layer_sum": found.layer_sum,
+        "adds_up": found.adds_up,
+        "notes": list(found.notes),
+    }
+    return replace(report, layers=tuple(rows), extra={**report.extra, "measured": whole})
 
 
 def verified(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archlens.cli.context import Cut, Full, Lang, Sizes, show
+from archlens.cli.context import Cut, Full, Lang, Measure, Sizes, show
 from archlens.cli.options import At, Device, InputSize, Json, Models, Output, Settings
 from archlens.cli.plot import FigureOfSeveral, Plot
 from archlens.errors import InputSizeError, UsageError
@@ -22,6 +22,7 @@ def compare(
     sizes: Sizes = None,
     full: Full = False,
     lang: Lang = "en",
+    measure: Measure = False,
     plot: Plot = None,
     figure: FigureOfSeveral = "growth",
 ) -> None:
@@ -39,7 +40,7 @@ def compare(
     show(
         "compare", models, asked, device=device, json=json, output=output, full=full, lang=lang,
         also=lambda found: write_plot(plot, lambda form: figure_of_several(found, figure, form)),
-        size=input_size or common_size(models, settings or ()),
+        measure=measure, size=input_size or common_size(models, settings or ()),
     )  # fmt: skip
 
 

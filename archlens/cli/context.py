@@ -48,6 +48,13 @@ Lang = Annotated[
     ),
 ]
 
+Measure = Annotated[
+    bool,
+    typer.Option(
+        "--profile", help="Run the networks on --device too: latency and memory, layer by layer, beside MACs."
+    ),
+]
+
 FORMATS = (".txt", ".json", ".csv", ".md", ".html")
 SIZES = "321,513,713,1025"
 
@@ -65,6 +72,7 @@ def show(
     full: bool,
     lang: str,
     size: str | None,
+    measure: bool = False,
     also: Callable[[Comparison], None] = lambda _: None,
 ) -> None:
     """Analyze, find and write. `asked` are the options that change the result, by name; `also` is called with
@@ -77,7 +85,7 @@ def show(
         SIZES if full or json or (output or "").endswith((".json", ".html")) else ""
     )
     sides = parse_sides(str(wanted))
-    result = gathered(models, asked, device, size, sides, lang)
+    result = gathered(models, asked, device, size, sides, lang, measure)
     also(result)
 
     from archlens.render import csv, findings, markdown
@@ -85,7 +93,7 @@ def show(
     from archlens.render.json import dumps
     from archlens.render.table import plain
 
-    line = command_line(command, models, asked, output)
+    line = command_line(command, [*models, *(["--profile"] if measure else [])], asked, output)
     emit(
         {
             ".txt": lambda: plain(comparison_table(result, full)) + "\n" + findings.text(result, full),
@@ -104,9 +112,15 @@ def show(
 
 
 def gathered(
-    models: Sequence[str], asked: Asked, device: str, size: str | None, sides: Sequence[int], lang: str
+    models: Sequence[str],
+    asked: Asked,
+    device: str,
+    size: str | None,
+    sides: Sequence[int],
+    lang: str,
+    measure: bool = False,
 ) -> Comparison:
-    """The networks analyzed, cut, and set side by side."""
+    """The networks analyzed, run where that is asked for, cut, and set side by side."""
     from archlens.cli.progress import Progress
     from archlens.explain.text import catalogue
 
@@ -115,7 +129,7 @@ def gathered(
     for model in models:
         report = _report(model, asked, device, size)
         size = size or "x".join(map(str, report.input_shape[1:]))
-        reports.append(report)
+        reports.append(_timed(report, model, asked, device) if measure else report)
     sized = [
         _sized(model, report, sides, asked, device) for model, report in zip(models, reports, strict=True)
     ]
@@ -140,6 +154,25 @@ def _report(model: str, asked: Asked, device: str, size: str | None) -> Report:
         at=at if isinstance(at, str) else None,
         settings=settings if isinstance(settings, (list, tuple)) else None,
     )
+
+
+def _timed(report: Report, model: str, asked: Asked, device: str) -> Report:
+    from archlens.cli.progress import Progress
+    from archlens.spec import parse_spec
+
+    settings = asked["--set"]
+    spec = parse_spec(model, settings if isinstance(settings, (list, tuple)) else ())
+    with Progress() as progress:
+        progress("loading torch")
+        from archlens.live_fields import timed
+
+        return timed(
+            report,
+            spec,
+            device,
+            progress,
+            lambda done, every: progress(f"measuring {report.name}: {done} of {every}"),
+        )
 
 
 def _sized(model: str, report: Report, sides: Sequence[int], asked: Asked, device: str) -> list[Report]:
@@ -204,7 +237,8 @@ def _edited(report: Report, edit: str) -> Report:
 
     spec = f"{report.spec}[{edit}]" if "=" in edit else f"{report.spec}[-{edit}]"
     made = describe(edited(report.graph, edit), spec, report.name)
-    return replace(made, notes=(*report.notes, f"edited: {edit}"))
+    lost = ["not measured: an edited graph has nothing to run"] if "measured" in report.extra else []
+    return replace(made, notes=(*report.notes, f"edited: {edit}", *lost))
 
 
 def parse_sides(text: str) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archlens.cli.context import Cut, Full, Lang, Sizes, show
+from archlens.cli.context import Cut, Full, Lang, Measure, Sizes, show
 from archlens.cli.options import At, Device, InputSize, Json, Model, Output, Settings
 
 
@@ -18,6 +18,7 @@ def explain(
     sizes: Sizes = None,
     full: Full = False,
     lang: Lang = "en",
+    measure: Measure = False,
 ) -> None:
     """Explain one network: what limits its context, what would extend it and at what cost.
 
@@ -26,5 +27,5 @@ def explain(
     asked = {"--input-size": input_size, "--at": at, "--set": settings, "--cut": cut, "--sizes": sizes}
     show(
         "explain", [model], asked, device=device, json=json, output=output, full=full, lang=lang,
-        size=input_size,
+        measure=measure, size=input_size,
     )  # fmt: skip

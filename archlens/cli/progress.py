@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
+import time
 from types import TracebackType
 
 PATIENCE = 1.0
 """Seconds before a step is worth a line in a log."""
+AGAIN = 15.0
+"""Seconds before a count is worth another one."""
 
 
 class Progress:
     """Says what is going on, when it lasts.
 
     On a terminal each step replaces the last one and the line is gone at the end. Elsewhere a step gets a
-    line of its own once it has lasted a second, so that logs stay short.
+    line of its own once it has lasted a second, and one that only counts on ("3 of 20") another one every
+    quarter of a minute, so that logs stay short.
 
         with Progress() as progress:
             analyze(..., progress=progress)
@@ -25,6 +30,7 @@ class Progress:
         self._timer: threading.Timer | None = None
         self._lock = threading.Lock()
         self._shown = False
+        self._last = ("", 0.0)
 
     def __call__(self, step: str) -> None:
         """Begin a step."""
@@ -43,6 +49,10 @@ class Progress:
 
     def _show(self, step: str) -> None:
         with self._lock:
+            kind, now = re.sub(r"\d+", "", step), time.monotonic()
+            if not self._terminal and kind == self._last[0] and now < self._last[1] + AGAIN:
+                return
+            self._last = kind, now
             text = f"{step} ..."
             sys.stderr.write(f"\r\x1b[2K{text}" if self._terminal else f"{text}\n")
             sys.stderr.flush()

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from archlens.cli.context import Cut, Lang, Sizes
+from archlens.cli.context import Cut, Lang, Measure, Sizes
 from archlens.cli.options import MODEL_HELP, At, Device, InputSize, Json, Output, Settings, complete_model
 from archlens.errors import UsageError
 
@@ -31,6 +31,7 @@ def report(
     cut: Cut = None,
     sizes: Sizes = None,
     lang: Lang = "en",
+    measure: Measure = False,
     lineage: Annotated[bool, typer.Option("--lineage", help="The lineage, FCN to DeepLabv3+.")] = False,
 ) -> None:
     """Write one HTML page: findings, numbers, what every unit sees, graph, layers. It needs no network.
@@ -57,12 +58,13 @@ def report(
         "--lang": None if lang == "en" else lang,
     }  # fmt: skip
     sides = parse_sides(sizes or SIZES)
-    result = gathered(chosen, asked, device, size, sides, lang)
+    result = gathered(chosen, asked, device, size, sides, lang, measure)
 
     from archlens.render.html import html
     from archlens.render.json import dumps
 
-    command = command_line("report", ["--lineage"] if lineage else chosen, asked, output)
+    words = [*(["--lineage"] if lineage else chosen), *(["--profile"] if measure else [])]
+    command = command_line("report", words, asked, output)
     emit(
         {
             ".html": lambda: html(result, command),

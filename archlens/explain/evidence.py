@@ -15,6 +15,7 @@ from archlens.analyses.summaries import centred_sides
 from archlens.analyses.tiling import Tiling, tiling
 from archlens.analyses.unproductive import unproductive
 from archlens.explain.counterfactual import counterfactuals
+from archlens.explain.measured import measured, module_layers
 from archlens.explain.paths import paths
 from archlens.explain.published import about
 from archlens.explain.records import (
@@ -57,6 +58,7 @@ def gather(
     head_input = subject.head_input
     head = None if head_input is None else subject.lens.use(subject.cell, origin=head_input)
     streams = _streams(subject)
+    cost = _cost(subject)
     return Evidence(
         label=label,
         name=report.name,
@@ -73,11 +75,12 @@ def gather(
         counterfactuals=counterfactuals(subject, extend) if counterfactual else (),
         degeneration=_degeneration(subject),
         resolution=_resolution(subject),
-        cost=_cost(subject),
+        cost=cost,
         productive=_productive(subject),
         overlap=_overlap(subject),
         sizes=tuple(at_size(r) for r in sized),
         published=about(family),
+        time=measured(report, module_layers(subject), cost.fusion),
     )
 
 

@@ -1,7 +1,7 @@
-"""The nine kinds of evidence as records. Plain numbers; no sentence is made here.
+"""The kinds of evidence as records. Plain numbers; no sentence is made here.
 
-reach, use, growth, paths, counterfactuals, degeneration, resolution, cost, published - and the same by
-position and by input size. Fields are pixels of the input along its first axis unless said otherwise.
+reach, use, growth, paths, counterfactuals, degeneration, resolution, cost, measured time, published - and the
+same by position and by input size. Fields are pixels of the input along its first axis unless said otherwise.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 from archlens.analyses.coverage import Coverage
 from archlens.analyses.fov import FieldOfView
 from archlens.explain.counterfactual import Counterfactual
+from archlens.explain.measured import Measured
 from archlens.explain.paths import Paths
 from archlens.explain.published import Ablation
 from archlens.explain.sizes import AtSize
@@ -161,6 +162,7 @@ class Evidence:
             window that they make together.
         head_map: Cells a side of that map.
         streams: What a decoder adds up, the deepest first.
+        time: What was measured, where it was run.
     """
 
     label: str
@@ -183,6 +185,7 @@ class Evidence:
     overlap: Overlap | None
     sizes: tuple[AtSize, ...]
     published: tuple[Ablation, ...] = ()
+    time: Measured | None = None
 
     @property
     def deep(self) -> Stream | None:

@@ -5,6 +5,7 @@ Templates use these format specs, so that no number goes without its unit and no
     {x:px}      404 px                  {x:pct}     8.2 %
     {x:num}     3.64                    {x:times}   2.8 times
     {x:si}      79.7 G                  {x:layers}  a, b and c
+    {x:ms}      12.3 ms
     {x:span}    a to b, or a alone
     {x:each:KEY}  the template KEY for each entry of a list, joined by "; "
     {_key}        another template, filled with the same evidence
@@ -82,6 +83,8 @@ class _Words(string.Formatter):
                 return self.words.TIMES.format(number(value))
             case "si":
                 return si(value)
+            case "ms":
+                return milliseconds(value)
             case "layers":
                 return self.joined([str(v) for v in value])
             case "span":
@@ -120,6 +123,13 @@ def number(value: float) -> str:
     if isinstance(value, int) or float(value).is_integer():
         return f"{int(value):,}".replace(",", " ") if abs(value) >= 10_000 else str(int(value))
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def milliseconds(seconds: float) -> str:
+    """Three digits: `0.42 ms`, `12.3 ms`, `1,234 ms`."""
+    value = 1000 * seconds
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2
+    return f"{value:,.{digits}f} ms"
 
 
 def si(value: float) -> str:

@@ -13,6 +13,7 @@ TIMES = "{} times"
 WORDS: dict[str, str] = {
     "exact": "exact: follows from the geometry",
     "assumed": "expected for random weights",
+    "measured": "measured here",
     "published": "measured by the paper",
     "top": "top",
     "bottom": "bottom",
@@ -216,6 +217,16 @@ TEXT: dict[str, str] = {
         "{name}'s {module} costs {macs:si} MACs ({macs_share:pct} of all) and {params:si} parameters; {fusion}, "
         "which fuses its branches, another {fusion_macs:si} ({fusion_share:pct}) and {fusion_params:si}. Say "
         "which is meant by the cost of context."
+    ),
+    "time": "{name} takes {latency:ms} on {device} ({dtype}, batch {batch}).",
+    "time.module": (
+        "{name} takes {latency:ms} on {device} ({dtype}, batch {batch}). Its {module} takes {module_seconds:ms}, "
+        "{module_share:pct} of its layers' time for {macs_share:pct} of the MACs."
+    ),
+    "time.fusion": (
+        "{name} takes {latency:ms} on {device} ({dtype}, batch {batch}). Its {module} takes {module_seconds:ms}, "
+        "{module_share:pct} of its layers' time for {macs_share:pct} of the MACs; {fusion}, which fuses the "
+        "branches, {fusion_seconds:ms}, {fusion_share:pct} for {fusion_macs_share:pct}."
     ),
     "totals": "Cost, and the far share of the head's coherent response: {items:each:_total}.",
     "_total": "{name} {macs:si} MACs, {params:si} parameters, {coherent:pct}",

@@ -9,6 +9,7 @@ TIMES = "{}배"
 WORDS: dict[str, str] = {
     "exact": "exact: 구조만으로 결정됨",
     "assumed": "random weight에서의 기댓값",
+    "measured": "이 장치에서 측정",
     "published": "논문의 실측값",
     "top": "위",
     "bottom": "아래",
@@ -197,6 +198,16 @@ TEXT: dict[str, str] = {
     "cost.fusion": (
         "{name}의 {module}는 {macs:si} MACs(전체의 {macs_share:pct})와 parameter {params:si}개, branch를 합치는 {fusion}은 따로 "
         "{fusion_macs:si}({fusion_share:pct})와 {fusion_params:si}개가 든다. context의 비용이라 할 때 어느 쪽인지 밝혀야 한다."
+    ),
+    "time": "{name}는 {device}에서 {latency:ms}가 걸린다({dtype}, batch {batch}).",
+    "time.module": (
+        "{name}는 {device}에서 {latency:ms}가 걸린다({dtype}, batch {batch}). {module}는 {module_seconds:ms}로, layer 시간의 "
+        "{module_share:pct}, MACs의 {macs_share:pct}이다."
+    ),
+    "time.fusion": (
+        "{name}는 {device}에서 {latency:ms}가 걸린다({dtype}, batch {batch}). {module}는 {module_seconds:ms}로, layer 시간의 "
+        "{module_share:pct}, MACs의 {macs_share:pct}이다. branch를 합치는 {fusion}은 {fusion_seconds:ms}로, {fusion_share:pct}와 "
+        "{fusion_macs_share:pct}이다."
     ),
     "totals": "비용과 head의 coherent response 중 far 비율: {items:each:_total}.",
     "_total": "{name} {macs:si} MACs, parameter {params:si}, {coherent:pct}",

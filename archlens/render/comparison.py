@@ -8,6 +8,7 @@ from typing import NamedTuple
 from archlens.explain.comparison import Comparison
 from archlens.explain.figures import Figures
 from archlens.explain.records import Evidence
+from archlens.explain.text import milliseconds
 from archlens.render.table import Column, Table
 from archlens.render.words import axes, by, memory, number, percent, phases, si
 
@@ -23,6 +24,9 @@ _ESSENTIAL: tuple[_Row, ...] = (
     ("parameters", lambda n: si(n.f.params)),
     ("MACs", lambda n: _at_least(n.f) + si(n.f.macs)),
     ("peak memory", lambda n: memory(n.f.peak_activation_bytes)),
+    ("latency, measured", lambda n: "-" if n.e.time is None else milliseconds(n.e.time.latency)),
+    ("peak memory, measured", lambda n: "-" if n.e.time is None else memory(n.e.time.peak_bytes)),
+    ("context module's time", lambda n: _module_time(n.e)),
     ("stride, deepest / score", lambda n: _strides(n)),
     ("score map", lambda n: by(n.f.score_map)),
     ("field, px", lambda n: _field(n.f)),
@@ -48,6 +52,26 @@ _REST: tuple[_Row, ...] = (
 )
 
 
+_MEASURED = ("latency, measured", "peak memory, measured", "context module's time")
+
+
+def _module_time(e: Evidence) -> str:
+    if e.time is None or e.time.module_seconds is None or not e.time.layer_sum:
+        return "-"
+    return f"{milliseconds(e.time.module_seconds)} ({percent(e.time.module_seconds / e.time.layer_sum)})"
+
+
+def _taken(comparison: Comparison) -> list[str]:
+    """How the latencies were taken, once where all alike."""
+    said = [
+        f"Measured on {t.device}, {t.dtype}, batch {t.batch_size}, median of {t.runs} passes."
+        for e in comparison.evidence
+        if (t := e.time) is not None
+    ]
+    warned = [f"{e.label}: {note}." for e in comparison.evidence if e.time for note in e.time.notes]
+    return list(dict.fromkeys([*said, *warned]))
+
+
 def _at_least(figures: Figures) -> str:
     return "" if figures.cost_status == "exact" else "≥ "
 
@@ -57,6 +81,8 @@ def comparison_tables(comparison: Comparison, room: int | None = None, full: boo
     rows = (*_ESSENTIAL, *_REST) if full else _ESSENTIAL
     if not any(e.deep for e in comparison.evidence):
         rows = tuple(row for row in rows if not row[0].startswith("far, deepest"))
+    if not any(e.time for e in comparison.evidence):
+        rows = tuple(row for row in rows if row[0] not in _MEASURED)
     heads = [label for label, _ in rows]
     columns = [
         [name, *(words(_Network(figures, evidence)) for _, words in rows)]
@@ -74,7 +100,7 @@ def comparison_tables(comparison: Comparison, room: int | None = None, full: boo
                 title=title,
                 columns=(Column(""), *(Column(columns[i][0], right=True, narrow=24) for i in part)),
                 rows=tuple((label, *(columns[i][row + 1] for i in part)) for row, label in enumerate(heads)),
-                notes=(*_MEANING, *(_CONVENTIONS if full else ())) if last else (),
+                notes=(*_MEANING, *_taken(comparison), *(_CONVENTIONS if full else ())) if last else (),
             )
         )
     return tables

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata, resources
@@ -23,7 +23,7 @@ from markupsafe import Markup
 from archlens.explain.comparison import Comparison
 from archlens.explain.figures import Figures
 from archlens.render.html_findings import findings, published
-from archlens.render.html_layers import COLUMNS, LayerRow, layer_rows
+from archlens.render.html_layers import COLUMNS, LayerRow, columns, layer_rows
 from archlens.render.html_numbers import number_rows
 from archlens.render.html_pictures import Picture, graph_picture, still
 from archlens.render.html_plots import plots
@@ -67,6 +67,12 @@ class Subject:
     boxes: str
 
     @property
+    def measured(self) -> Mapping[str, Any] | None:
+        """How it ran, where it did."""
+        found: Mapping[str, Any] | None = self.report.extra.get("measured")
+        return found
+
+    @property
     def filename(self) -> str:
         """What the downloaded report is called."""
         plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in self.key)
@@ -80,8 +86,9 @@ def html(result: Comparison, command: str) -> str:
         result: The networks, their figures and findings; one network is a comparison with itself alone.
         command: The exact command line that makes this page again.
     """
+    table = columns(result.reports)
     subjects = [
-        _subject(index, *each)
+        _subject(index, *each, len(table) > len(COLUMNS))
         for index, each in enumerate(zip(result.names, result.reports, result.summaries, strict=True))
     ]
     style = Markup("\n".join(asset(name) for name in STYLES))
@@ -101,7 +108,7 @@ def html(result: Comparison, command: str) -> str:
                     for s, e in zip_longest(subjects, result.evidence)
                 ]
             ),
-            columns=COLUMNS,
+            columns=table,
             plots=plots(result.reports, [s.use for s in subjects], result.names),
             ablations=published(result),
             assumptions=result.assumptions,
@@ -118,7 +125,7 @@ def html(result: Comparison, command: str) -> str:
     )
 
 
-def _subject(index: int, key: str, report: Report, figures: Figures) -> Subject:
+def _subject(index: int, key: str, report: Report, figures: Figures, timed: bool) -> Subject:
     used = use(report)
     graph = graph_picture(report, index)
     origin = (
@@ -137,7 +144,7 @@ def _subject(index: int, key: str, report: Report, figures: Figures) -> Subject:
         report=report,
         figures=figures,
         use=used,
-        rows=layer_rows(report),
+        rows=layer_rows(report, timed),
         still=still(report, used),
         graph=graph,
         packed=pack(report.to_dict()),
@@ -186,8 +193,8 @@ def environment() -> jinja2.Environment:
 
 
 def _breakable(name: str) -> Markup:
-    """A dotted name that may be broken behind its dots."""
-    return Markup(".<wbr>").join(name.split("."))
+    """A name that may be broken behind its dots and underscores."""
+    return Markup("_<wbr>").join(Markup(".<wbr>").join(part.split(".")) for part in name.split("_"))
 
 
 def asset(name: str) -> str:

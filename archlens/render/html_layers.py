@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from archlens.explain.text import milliseconds
 from archlens.render.layers import changes
 from archlens.render.operations import operation
 from archlens.render.words import axes, box, box_share, by, memory, percent, si, size_words
@@ -41,18 +43,31 @@ COLUMNS = (
 """Key for sorting, heading, whether it is set to the right as numbers are."""
 
 
-def layer_rows(report: Report) -> tuple[LayerRow, ...]:
-    """The rows of a report, in execution order."""
+TIME = ("time", "Time", True)
+
+
+def columns(reports: Sequence[Report]) -> tuple[tuple[str, str, bool], ...]:
+    """The columns; with the measured time where any network was run."""
+    return (*COLUMNS, TIME) if any("measured" in r.extra for r in reports) else COLUMNS
+
+
+def layer_rows(report: Report, timed: bool = False) -> tuple[LayerRow, ...]:
+    """The rows of a report, in execution order; `timed`: with a cell for the measured time."""
     known = {row.name: row for row in report.layers}
     return tuple(
         LayerRow(
             row.name,
-            _cells(report, row, operation(report.graph, layer)),
+            (*_cells(report, row, operation(report.graph, layer)), *([_time(row)] if timed else [])),
             changes(row, [known[name] for name in row.inputs if name in known]),
             row.name == report.class_score,
         )
         for row, layer in zip(report.layers, report.graph.layers, strict=True)
     )
+
+
+def _time(row: LayerReport) -> str:
+    found = row.extra.get("measured")
+    return milliseconds(found["seconds"]) if found else ""
 
 
 def _cells(report: Report, row: LayerReport, operation: str) -> tuple[str, ...]:
@@ -68,6 +83,6 @@ def _cells(report: Report, row: LayerReport, operation: str) -> tuple[str, ...]:
         box(field.visible, image) if field is not None and field.kind != "unknown" else "",
         percent(share) if share is not None else "",
         si(row.params) if row.params else "",
-        si(row.macs) if row.macs else "",
+        si(row.macs) if row.macs else "" if row.cost_status == "exact" else row.cost_status,
         memory(row.activation_bytes) if row.activation_bytes else "",
     )

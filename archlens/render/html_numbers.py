@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from archlens.analyses.summaries import Summary
 from archlens.explain.figures import Figures
+from archlens.explain.measured import Measured
 from archlens.explain.records import Evidence
+from archlens.explain.text import milliseconds
 from archlens.render.words import axes, by, memory, number, percent, phases, si
 
 Value = int | float | None
@@ -70,6 +72,7 @@ def number_rows(subjects: Sequence[Subject]) -> list[tuple[str, list[Row]]]:
     every = [figures for figures, _, _ in subjects]
     groups = [
         ("Cost", [_row(spec, every) for spec in _COST]),
+        (_measured_title(subjects), _measured(subjects)),
         ("Resolution", [_row(spec, every) for spec in _RESOLUTION]),
         ("Reach: what the centre class-score cell can see", [_row(spec, every) for spec in _REACH]),
         ("Use: expected effective field of that cell, under random weights", _use(subjects)),
@@ -108,6 +111,35 @@ def _use(subjects: Sequence[Subject]) -> list[Row]:
     return rows
 
 
+def _measured_title(subjects: Sequence[Subject]) -> str:
+    """Where and how; of several that differ, only that it was measured."""
+    ways = {
+        f"on {t.device}, {t.dtype}, batch {t.batch_size}"
+        for _, _, e in subjects
+        if e is not None and (t := e.time) is not None
+    }
+    return f"Measured {ways.pop()}" if len(ways) == 1 else "Measured, each as its report says"
+
+
+def _measured(subjects: Sequence[Subject]) -> list[Row]:
+    def of(value: Callable[[Measured], Value]) -> list[Value]:
+        times = [None if e is None else e.time for _, _, e in subjects]
+        return [None if t is None else value(t) for t in times]
+
+    return [
+        _plain("Latency", "median of the whole pass", of(lambda t: t.latency), _ms),
+        _plain("Images a second", "", of(lambda t: t.images_per_second), _decimal),
+        _plain("Peak memory", "with the input, without the weights", of(lambda t: t.peak_bytes), _bytes),
+        _plain("Context module", "its branches and their merge", of(lambda t: t.module_seconds), _ms),
+        _plain("Its share of the layers' time", "", of(lambda t: _part(t.module_seconds, t)), _share),
+        _plain("Fusing convolution", "", of(lambda t: t.fusion_seconds), _ms),
+    ]
+
+
+def _part(seconds: float | None, time: Measured) -> float | None:
+    return None if seconds is None or not time.layer_sum else seconds / time.layer_sum
+
+
 def _plain(label: str, note: str, values: Sequence[Value], words: Callable[[Value], str]) -> Row:
     against = points if words is _share else difference
     return Row(label, note, tuple((words(v), against(values[0], v, i)) for i, v in enumerate(values)))
@@ -137,6 +169,18 @@ def difference(first: Value, value: Value, index: int) -> str:
 
 def _short(ratio: float) -> str:
     return f"{ratio:.1f}" if ratio < 99.95 else f"{ratio:.0f}"
+
+
+def _ms(value: Value) -> str:
+    return "–" if value is None else milliseconds(value)
+
+
+def _decimal(value: Value) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _bytes(value: Value) -> str:
+    return "–" if value is None else memory(int(value))
 
 
 def _px(value: Value) -> str:

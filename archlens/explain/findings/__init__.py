@@ -33,6 +33,7 @@ COMPARED: tuple[Finder, ...] = (
     geometry.by_size,
     geometry.resolution,
     cost.context,
+    cost.time,
     cost.totals,
     literature.steps,
     literature.published,
@@ -56,6 +57,7 @@ EXPLAINED: tuple[Finder, ...] = (
     geometry.overlap,
     geometry.field_of_view,
     cost.context,
+    cost.time,
     advice.extensions,
     literature.published,
 )

@@ -1,4 +1,4 @@
-"""What context costs."""
+"""What context costs: in arithmetic, and in milliseconds where it was run."""
 
 from __future__ import annotations
 
@@ -53,3 +53,39 @@ def totals(evidence: Sequence[Evidence]) -> list[Finding]:
         for e in sorted(evidence, key=lambda e: e.cost.macs)
     ]
     return [Finding("totals", {"items": items}, (), "assumed", 42)]
+
+
+def time(evidence: Sequence[Evidence]) -> list[Finding]:
+    """Milliseconds of each network that was run, and the context module's part of them."""
+    out = []
+    for e in evidence:
+        t = e.time
+        if t is None:
+            continue
+        numbers: dict[str, object] = {
+            "name": e.label,
+            "device": t.device,
+            "dtype": t.dtype,
+            "batch": t.batch_size,
+            "latency": t.latency,
+        }
+        variant = ""
+        if t.module_seconds is not None and t.layer_sum and e.paths is not None and e.cost.module_macs:
+            variant = "module"
+            numbers |= {
+                "module": e.paths.module,
+                "module_seconds": t.module_seconds,
+                "module_share": t.module_seconds / t.layer_sum,
+                "macs_share": e.cost.module_macs / e.cost.macs,
+            }
+            if t.fusion_seconds is not None:
+                variant = "fusion"
+                numbers |= {
+                    "fusion": e.cost.fusion,
+                    "fusion_seconds": t.fusion_seconds,
+                    "fusion_share": t.fusion_seconds / t.layer_sum,
+                    "fusion_macs_share": e.cost.fusion_macs / e.cost.macs,
+                }
+        layers = (e.cost.fusion,) if variant == "fusion" and e.cost.fusion else ()
+        out.append(Finding("time", numbers, layers, "measured", 63 if variant else 41, variant))
+    return out

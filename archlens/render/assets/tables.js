@@ -12,6 +12,7 @@ const SORT_KEYS = {
   params: (layer) => layer.params,
   macs: (layer) => layer.macs,
   memory: (layer) => layer.activation_bytes,
+  time: (layer) => layer.measured?.seconds ?? 0,
 };
 const OPERATION = 1;
 
