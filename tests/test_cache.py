@@ -115,6 +115,58 @@ def test_a_full_disk_leaves_nothing_behind(where: Path, monkeypatch: pytest.Monk
     assert list(where.iterdir()) == []
 
 
+def test_a_disk_that_is_really_full(where: Path) -> None:
+    """Disks of one page, in a mount namespace of their own: no room at all, and room for a part."""
+    if subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no mount namespaces here")
+    expected = _look(where / "roomy")
+    for size, filled in (("4k", True), ("4k", False)):
+        small = where / f"{size} {filled}"
+        small.mkdir()
+        fill = 'head -c 4096 /dev/zero > "$1/other"; ' if filled else ""
+        script = (
+            f'mount -t tmpfs -o size={size} tmpfs "$1" || exit 9; {fill}'
+            'ARCHLENS_CACHE_DIR="$1" "$2" -c "$3" && rm -f "$1/other" && ls -A "$1"'
+        )
+        done = subprocess.run(
+            ["unshare", "-rm", "sh", "-c", script, "sh", str(small), sys.executable, LOOK + "; " + LOOK],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "No space" not in done.stderr
+        assert done.stdout == 2 * expected  # the right answer twice, and no file left behind
+
+
+LOOK = (  # an entry of two pages
+    "from archlens.pipeline import analyze; print(analyze('deeplabv2', use_cache=True).to_json(graph=False))"
+)
+
+
+def _look(folder: Path) -> str:
+    """What a process of its own says of a network, with this cache."""
+    environment = {**os.environ, "ARCHLENS_CACHE_DIR": str(folder)}
+    done = subprocess.run(
+        [sys.executable, "-c", LOOK], env=environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def test_processes_that_write_at_once(where: Path) -> None:
+    """Four of them find nothing and store the same capture; all say the same, and one entry is left."""
+    environment = {**os.environ, "ARCHLENS_CACHE_DIR": str(where)}
+    running = [
+        subprocess.Popen([sys.executable, "-c", LOOK], env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    said = {process.communicate()[0] for process in running}
+    assert [process.returncode for process in running] == [0] * 4
+    assert len(said) == 1
+    assert [f.suffix for f in where.iterdir()] == [".graph"]
+    assert _look(where) in said  # read back
+
+
 def test_many_writers_at_once(where: Path) -> None:
     threads = [threading.Thread(target=cache.store, args=(key(), small_graph(), "small")) for _ in range(16)]
     for t in threads:
