@@ -157,6 +157,10 @@ def main() -> None:
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     head = (
         "# archlens beside its peers\n\n"
+        "Each tool does its nearest job on the same network of torchvision: a layer table or a count "
+        "(torchinfo, fvcore, ptflops, calflops), a graph (torchview), an executed graph (torchlens). "
+        "`archlens rf --all` answers layer table, costs, theoretical and visible fields at once. *cold*: "
+        "with an empty cache folder; *cached*: it finds the capture of an earlier run.\n\n"
         f"Whole processes, medians of {args.rounds} interleaved rounds, {datetime.date.today()}, "
         f"{cores} cores{load}; `benchmarks/peers.py` takes it again.\n\n"
     )

@@ -65,12 +65,12 @@ def main() -> None:
             start = time.perf_counter()
             job()
             seconds[name].append(time.perf_counter() - start)
-    print(f"{'network and input':42} {'least':>9} {'ratio':>7}")
+    print("| network and input | least, ms | ratio |\n|---|--:|--:|")
     base = 1.0
     for name, values in seconds.items():
         least = min(values[1:])
         base = least if name in (next(iter(CASES)), next(iter(RESIDUAL))) else base
-        print(f"{name:42} {1000 * least:6.0f} ms {least / base:6.2f}x")
+        print(f"| {name} | {1000 * least:.0f} | {least / base:.2f} |")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,15 @@ Map = Callable[[Floats], Floats]
 _order = count()
 
 
+class Entry:
+    """One operation of the record: when it was made, and how a dual goes back to each of its sources. Knows
+    no values, which are freed as the walk goes on."""
+
+    def __init__(self, sources: tuple[tuple[Entry, Map], ...]) -> None:
+        self.sources = sources
+        self.turn = next(_order)
+
+
 class Recorded:
     """A map with the operations that it came from. Stands in for an array in `bands` and `energy`.
 
@@ -28,10 +37,9 @@ class Recorded:
 
     __array_ufunc__ = None  # numpy leaves array * Recorded to us
 
-    def __init__(self, value: Floats, sources: tuple[tuple[Recorded, Map], ...] = ()) -> None:
+    def __init__(self, value: Floats, sources: tuple[tuple[Entry, Map], ...] = ()) -> None:
         self.value = value
-        self.sources = sources
-        self.turn = next(_order)
+        self.entry = Entry(sources)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -44,14 +52,14 @@ class Recorded:
         a, b = self.shape, other.shape
         return Recorded(
             self.value + other.value,
-            ((self, lambda d: _summed(d, a)), (other, lambda d: _summed(d, b))),
+            ((self.entry, lambda d: _summed(d, a)), (other.entry, lambda d: _summed(d, b))),
         )
 
     def __mul__(self, factor: Any) -> Recorded:
         if isinstance(factor, Recorded):
             raise TypeError("a product of two maps is not linear")
         shape = self.shape
-        return Recorded(self.value * factor, ((self, lambda d: _summed(d * factor, shape)),))
+        return Recorded(self.value * factor, ((self.entry, lambda d: _summed(d * factor, shape)),))
 
     __rmul__ = __mul__
 
@@ -60,11 +68,11 @@ class Recorded:
 
     def transposed(self, dual: Floats, start: Recorded) -> Floats:
         """What each entry of `start` gives to this map, weighted by `dual` (of this map's shape)."""
-        duals: dict[int, tuple[Recorded, Floats]] = {self.turn: (self, dual)}
+        duals: dict[int, tuple[Entry, Floats]] = {self.entry.turn: (self.entry, dual)}
         while duals:
             latest = max(duals)
             here, held = duals.pop(latest)
-            if here is start:
+            if here is start.entry:
                 return held
             for source, back in here.sources:
                 part = back(held)
@@ -84,7 +92,7 @@ def _summed(values: Floats, shape: tuple[int, ...]) -> Floats:
 def linear(values: Any, forward: Map, transposed: Map) -> Any:
     """A linear operation on a map, recorded where the map is."""
     if isinstance(values, Recorded):
-        return Recorded(forward(values.value), ((values, transposed),))
+        return Recorded(forward(values.value), ((values.entry, transposed),))
     return forward(values)
 
 
