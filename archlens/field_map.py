@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archlens.errors import UsageError
+from archlens.json_value import json_value
 from archlens.results import GENERATOR, SCHEMA_VERSION
 
 Method = Literal["support", "expected", "gradient", "occlusion"]
@@ -64,12 +65,12 @@ class FieldMap:
             "visible": None
             if self.visible is None
             else {"lo": list(self.visible[0]), "hi": list(self.visible[1])},
-            "summary": {key: _plain(value) for key, value in self.summary.items()},
+            "summary": {key: json_value(value) for key, value in self.summary.items()},
             "status": self.status,
             "status_reason": self.reason,
             "assumptions": list(self.assumptions),
             "notes": list(self.notes),
-            **{key: _plain(value) for key, value in self.details.items()},
+            **{key: json_value(value) for key, value in self.details.items()},
         }
 
     def to_npz(self) -> bytes:
@@ -87,16 +88,3 @@ class FieldMap:
         values = self.map if self.map.dtype == bool else np.asarray(self.map, np.float64)
         np.savez_compressed(out, map=values, meta=np.array(json.dumps(self.to_dict())))
         return out.getvalue()
-
-
-def _plain(value: Any) -> Any:
-    """JSON values; NaN and infinity, which JSON has not, become null."""
-    if isinstance(value, (np.floating, np.integer, np.bool_)):
-        value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    return value

@@ -17,6 +17,7 @@ from archlens.explain.findings import COMPARED, EXPLAINED, find
 from archlens.explain.published import family_of
 from archlens.explain.records import Evidence
 from archlens.explain.text import catalogue, claim
+from archlens.json_value import json_value
 from archlens.results import GENERATOR, SCHEMA_VERSION, Report
 
 Progress = Callable[[str], None]
@@ -64,14 +65,14 @@ class Comparison:
         for index, (report, summary) in enumerate(zip(self.reports, self.summaries, strict=True)):
             model = {**report.to_dict(graph), "summary": summary.to_json()}
             if self.evidence:
-                model["evidence"] = plain(self.evidence[index].to_json())
+                model["evidence"] = json_value(self.evidence[index].to_json())
             models.append(model)
         return {
             "schema_version": SCHEMA_VERSION,
             "generator": GENERATOR,
             "input_shape": list(self.input_shape),
             "models": models,
-            "findings": [plain(finding) for finding in self.findings],
+            "findings": [json_value(finding) for finding in self.findings],
             "assumptions": list(self.assumptions),
         }
 
@@ -135,14 +136,3 @@ def told_apart(names: Sequence[str]) -> tuple[str, ...]:
         seen[name] = seen.get(name, 0) + 1
         out.append(name if seen[name] == 1 else f"{name}:{seen[name]}")
     return tuple(out)
-
-
-def plain(value: Any) -> Any:
-    """Lists, dictionaries with text keys, and finite numbers: what JSON has."""
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(v) for v in value]
-    if hasattr(value, "item"):  # a number of numpy's
-        return plain(value.item())
-    return value

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from archlens.json_value import json_value
 from archlens.results import FieldReport, LayerReport, Report
 
 Number = int | float
@@ -74,7 +75,7 @@ class Figures:
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists and numbers."""
-        plain: dict[str, Any] = _plain(asdict(self))
+        plain: dict[str, Any] = json_value(asdict(self))
         return plain
 
 
@@ -182,11 +183,3 @@ def _spent(way: Sequence[LayerReport], until: LayerReport | None) -> float | Non
         if row.name == until.name:
             break
     return spent / total
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(v) for key, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    return value

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from archlens.json_value import json_value
 from archlens.render.table import Column, Table
 from archlens.render.words import memory, percent, si
 from archlens.results import GENERATOR, SCHEMA_VERSION
@@ -95,13 +96,13 @@ def sweep_table(model: str, points: Sequence[Any]) -> Table:
 
 def profile_json(found: Any) -> dict[str, Any]:
     """All of a profile as plain values; seconds, bytes, FLOP."""
-    return _plain({"schema_version": SCHEMA_VERSION, "generator": GENERATOR, **asdict(found)})  # type: ignore[no-any-return]
+    return json_value({"schema_version": SCHEMA_VERSION, "generator": GENERATOR, **asdict(found)})  # type: ignore[no-any-return]
 
 
 def sweep_json(model: str, points: Sequence[Any]) -> dict[str, Any]:
     """All points of a sweep as plain values."""
     data = {"schema_version": SCHEMA_VERSION, "generator": GENERATOR, "model": model}
-    return _plain({**data, "points": [asdict(p) for p in points]})  # type: ignore[no-any-return]
+    return json_value({**data, "points": [asdict(p) for p in points]})  # type: ignore[no-any-return]
 
 
 def _how(found: Any) -> str:
@@ -141,13 +142,3 @@ def _time(seconds: float) -> str:
 
 def _spread(latency: Any) -> str:
     return "-" if latency is None else f"{_time(latency.low)}..{_time(latency.high)}"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    return value
