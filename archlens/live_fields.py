@@ -13,7 +13,7 @@ from archlens.capture.run import capture_spec
 from archlens.capture.unwrap import unwrap
 from archlens.errors import UsageError
 from archlens.probes import gradient, images, occlusion, profile
-from archlens.probes.device import resolve
+from archlens.probes.device import guarded, resolve
 from archlens.probes.live import Live as Network
 from archlens.probes.occluder import Occluder
 from archlens.probes.verify import Verification, verify
@@ -104,17 +104,26 @@ def verified(
     seed: int,
     seconds: float,
     macs: bool,
+    device: str,
     progress: Callable[[str], None],
 ) -> Verification:
     """Run the oracles on a copy of the network that a spec names (`probes.verify`)."""
     if spec.kind == "report":
         raise UsageError(f"{spec.text} is a saved report, without a network", "Give the model itself.")
+    where = resolve(device)
     graph, _ = capture_spec(spec, tuple(size) if size else None, progress)
     progress("building the network with values")
     model = unwrap(load(spec).build()).eval()
-    return verify(
-        model, graph, units=units, cuts=cuts, seed=seed, seconds=seconds, macs=macs, progress=progress
-    )
+    found: Verification = guarded(
+        where,
+        f"verifying {graph.name}",
+        "Use a smaller --input-size, or --device cpu.",
+        lambda: verify(
+            model, graph, units=units, cuts=cuts, seed=seed, seconds=seconds, macs=macs, device=where,
+            progress=progress,
+        ),
+    )  # fmt: skip
+    return found
 
 
 def measured(

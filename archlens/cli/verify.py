@@ -61,6 +61,7 @@ def verify(
             seed=seed,
             seconds=seconds,
             macs=not no_macs,
+            device=device,
             progress=progress,
         )
     table = verification_table(found)

@@ -12,7 +12,8 @@ shares no geometry with `archlens.capture`, which only says which node each tens
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
 import numpy as np
@@ -20,17 +21,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from archlens.probes.tape import Entry, Tape, record, tensors
-from archlens.probes.twin_ops import CUT, OPS, SELF, Constant, NotPlayed, interpolation, matmul, split
+from archlens.probes.player import Player, Take
+from archlens.probes.tape import Tape, record
 
 Bools = NDArray[np.bool_]
-Take = Callable[[int, Tensor, bool], None]
-INTERPOLATIONS = {"upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d"}
-# Results that take nothing of their arguments but type and shape, or a number.
-DARK = {
-    "fill", "zero", "new_empty", "new_zeros", "new_ones", "new_full", "zeros_like", "ones_like", "full_like",
-    "empty_like", "rand_like", "randn_like", "new_empty_strided",
-}  # fmt: skip
 
 
 class Oracle:
@@ -41,14 +35,22 @@ class Oracle:
         skipped: Operators without a rule -> how many calls; what depends on them has no values.
     """
 
-    def __init__(self, model: nn.Module, shape: Sequence[int], *others: Sequence[int]) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        shape: Sequence[int],
+        *others: Sequence[int],
+        device: torch.device | None = None,
+    ) -> None:
         """Record the network's calls.
 
         Args:
             model: Left as it is.
             shape: Of the input, batch included.
             others: Shapes of further inputs, which stay dark.
+            device: Where the twin is played; default the CPU.
         """
+        self.device = device or torch.device("cpu")
         self.tape: Tape = record(model, [shape, *others])
         self.graph = self.tape.graph
         self.skipped: dict[str, int] = {}
@@ -79,9 +81,10 @@ class Oracle:
     def watch(self, x: Tensor, take: Take, origin: int | None = None) -> None:
         """Run the twin and show each node's value once to `take(node, value, whether it may be written
         later)`; nothing is kept longer than the run needs it."""
-        player = _Player(self.tape, take, origin, x)
+        player = Player(self.tape, take, origin, x)
         self.skipped = player.skipped
-        player.play(x)
+        with _on(self.device):
+            player.play(x)
 
     def support(self, node: int, unit: Sequence[int], origin: int | None = None) -> Bools | None:
         """Which input positions one unit depends on, over all its channels and all the input's.
@@ -101,7 +104,7 @@ class Oracle:
     ) -> Iterator[Bools | None]:
         """The same for several units, in order: one forward pass, and a backward pass for each."""
         start = self.graph.nodes[self.graph.inputs[0] if origin is None else origin]
-        x = torch.ones(start.shape, dtype=torch.float64, requires_grad=True)
+        x = torch.ones(start.shape, dtype=torch.float64, device=self.device, requires_grad=True)
         sums: dict[int, Tensor] = {}
 
         def take(node: int, value: Tensor, _: bool) -> None:
@@ -120,8 +123,9 @@ class Oracle:
                 continue
             grad = None
             if sums[index].requires_grad:
-                (grad,) = torch.autograd.grad(sums[index], x, retain_graph=True, allow_unused=True)
-            lit = np.zeros(start.shape, bool) if grad is None else grad.numpy() != 0
+                with _on(self.device):
+                    (grad,) = torch.autograd.grad(sums[index], x, retain_graph=True, allow_unused=True)
+            lit = np.zeros(start.shape, bool) if grad is None else grad.cpu().numpy() != 0
             yield positions(lit, start.positions)
 
     def dependence(self) -> dict[int, Bools]:
@@ -138,18 +142,22 @@ class Oracle:
         count = int(np.prod(spatial))
         if shape[0] not in (1, count):
             raise ValueError(f"a batch of 1 or {count} impulses is needed, not {shape[0]}")
-        x = torch.eye(count, dtype=torch.float64).reshape(count, 1, *spatial).expand(count, *shape[1:])
+        x = (
+            torch.eye(count, dtype=torch.float64, device=self.device)
+            .reshape(count, 1, *spatial)
+            .expand(count, *shape[1:])
+        )
         out: dict[int, Bools] = {}
         with torch.no_grad():
             if shape[0] == count:
                 for node, value in self.forward(x.clone()).items():
                     if value.ndim and value.shape[0] == count:
-                        lit = positions(value.numpy() != 0, (0, *self._beyond_batch(node)))
+                        lit = positions(value.cpu().numpy() != 0, (0, *self._beyond_batch(node)))
                         out[node] = lit.reshape(*spatial, *lit.shape[1:])
                 return out
             for k in range(count):
                 for node, value in self.forward(x[k : k + 1].clone()).items():
-                    lit = positions(value.numpy() != 0, self.graph.nodes[node].positions)
+                    lit = positions(value.cpu().numpy() != 0, self.graph.nodes[node].positions)
                     out.setdefault(node, np.zeros((count, *lit.shape), bool))[k] = lit
         return {node: lit.reshape(*spatial, *lit.shape[1:]) for node, lit in out.items()}
 
@@ -157,188 +165,18 @@ class Oracle:
         return tuple(d for d in self.graph.nodes[node].positions if d != 0)
 
 
+def _on(device: torch.device) -> AbstractContextManager[Any]:
+    """What a rule makes lies on the device. cuDNN stays out there: some of its algorithms turn exact zeros
+    into small numbers, and a zero is what the oracle reads."""
+    if device.type == "cpu":
+        return nullcontext()
+    stack = ExitStack()
+    stack.enter_context(device)
+    stack.enter_context(torch.backends.cudnn.flags(enabled=False))
+    return stack
+
+
 def positions(lit: Bools, dims: Sequence[int]) -> Bools:
     """Any over all dimensions but `dims`."""
     over = tuple(d for d in range(lit.ndim) if d not in dims)
     return np.asarray(lit.any(axis=over))
-
-
-class _Player:
-    """Plays a tape with real tensors under the twin's arithmetic."""
-
-    def __init__(self, tape: Tape, take: Take, origin: int | None, start: Tensor) -> None:
-        self.tape = tape
-        self.take = take
-        self.origin = None if origin is None or origin in tape.graph.inputs else origin
-        self.start = start
-        self.env: dict[int, Tensor] = {}
-        self.masks: dict[int, Tensor] = {}
-        self.shown: set[int] = set()
-        self.skipped: dict[str, int] = {}
-        self.lost: set[int] = set()  # storages behind an operator without a rule
-        self.last: dict[int, int] = {}  # tensor -> the last entry that it takes part in
-        for k, entry in enumerate(tape.entries):
-            for t in (*tensors(entry.args), *entry.outs, *(t for _, t in entry.nodes)):
-                self.last[id(t)] = k
-
-    def play(self, x: Tensor) -> None:
-        """See `Oracle.watch`."""
-        for k, given in enumerate(self.tape.inputs):
-            lit = k == 0 and self.origin is None
-            # A copy: networks may write into their input.
-            value = x * 1.0 if lit else torch.zeros(given.shape, dtype=torch.float64)
-            self.env[id(given)] = value
-            self._note(self.tape.graph.inputs[k], given)
-        for k, entry in enumerate(self.tape.entries):
-            involved = [*tensors(entry.args), *entry.outs]
-            if any(self._dynamic(t) for t in involved):
-                self._step(entry)
-                for node, t in entry.nodes:
-                    self._note(node, t)
-            for t in (*involved, *(t for _, t in entry.nodes)):
-                if self.last[id(t)] == k and id(t) not in self.masks:
-                    self.env.pop(id(t), None)
-
-    def _note(self, node: int, tensor: Tensor) -> None:
-        """Show a node's value where it first comes to light."""
-        value = self._lookup(tensor)
-        if value is None or node in self.shown:
-            return
-        self.shown.add(node)
-        if node == self.origin:
-            with torch.no_grad():
-                value.zero_()
-            value += self.start
-        self.take(node, value, self.tape.storage(tensor) in self.tape.written)
-
-    def _lookup(self, tensor: Tensor) -> Tensor | None:
-        if self.tape.storage(tensor) in self.lost:
-            return None
-        if id(tensor) not in self.env:  # a buffer of the model that becomes dependent: dark until written
-            self.env[id(tensor)] = torch.zeros(tensor.shape, dtype=torch.float64)
-        return self.env[id(tensor)]
-
-    def _step(self, entry: Entry) -> None:
-        name = entry.name
-        base = name[:-1] if entry.writes else name
-        try:
-            results = self._results(entry, base)
-        except NotPlayed:
-            self.skipped[name] = self.skipped.get(name, 0) + 1
-            self.lost |= {self.tape.storage(t) for t in entry.outs}
-            return
-        if results is None:  # behind an operator without a rule
-            self.lost |= {self.tape.storage(t) for t in entry.outs}
-            return
-        if entry.writes:
-            target = self._lookup(entry.outs[0])
-            if target is not None:  # else the rest of the buffer is lost, and so is the whole
-                target.copy_(results[0])
-            return
-        for t, value in zip(entry.outs, results, strict=False):
-            if tuple(value.shape) != tuple(t.shape) and value.numel() and t.numel():
-                raise AssertionError(f"{name}: captured {tuple(t.shape)}, really {tuple(value.shape)}")
-            self.env[id(t)] = value if entry.view else _laid_out(value, t)
-
-    # -------------------------------------------------------------- one call
-
-    def _results(self, entry: Entry, base: str) -> Sequence[Tensor] | None:
-        """The call's results in the twin, or None behind an operator without a rule."""
-        shapes = [tuple(t.shape) for t in entry.outs]
-        if base in DARK or not any(self._dynamic(t) for t in tensors(entry.args)):
-            return [torch.zeros(s, dtype=torch.float64) for s in shapes]
-        if any(self._dynamic(t) and self._lookup(t) is None for t in tensors(entry.args)):
-            return None
-        args = [self._resolved(a) for a in entry.args]
-        if base == "copy":
-            return [a if isinstance(a, Tensor) else torch.zeros((), dtype=torch.float64) for a in args[1:2]]
-        if base.removeprefix("unsafe_") in ("split", "split_with_sizes", "unbind"):
-            return split(args, shapes, base)
-        if base in SELF:
-            return self._itself(entry)
-        if base in INTERPOLATIONS:
-            return [interpolation(args, shapes[0], base, entry.func._overloadname == "vec")]
-        kept = self._kept(entry, base, args)
-        if base in ("_softmax", "_safe_softmax", "_log_softmax"):
-            out: Any = softmax(args, kept)
-        elif base in ("bmm", "mm") and kept is not None:
-            out = matmul(args, shapes[0], kept)
-        elif base in OPS:
-            out = OPS[base](args, shapes[0])
-        else:
-            raise NotPlayed
-        if kept is not None and base not in ("bmm", "mm"):
-            self.masks[id(entry.outs[0])] = kept.expand(shapes[0])
-        return [out] if isinstance(out, Tensor) else list(out)
-
-    def _dynamic(self, tensor: Tensor) -> bool:
-        return self.tape.storage(tensor) in self.tape.dynamic
-
-    def _resolved(self, value: Any) -> Any:
-        if not isinstance(value, Tensor):
-            return value
-        return self._lookup(value) if self._dynamic(value) else Constant(value)
-
-    def _itself(self, entry: Entry) -> Sequence[Tensor]:
-        """The operator's own kernel; constants that would be joined in are dark."""
-
-        def real(value: Any) -> Any:
-            if isinstance(value, Tensor):
-                if self._dynamic(value):
-                    return self._lookup(value)
-                if value.is_floating_point():
-                    return torch.zeros(value.shape, dtype=torch.float64)
-                if value.is_meta:
-                    raise NotPlayed
-                return value
-            return type(value)(real(v) for v in value) if isinstance(value, (list, tuple)) else value
-
-        args, kwargs = entry.given
-        out = entry.func(*(real(a) for a in args), **{k: real(v) for k, v in kwargs.items()})
-        mask = next((self.masks[id(t)] for t in tensors(entry.args) if id(t) in self.masks), None)
-        if mask is not None and isinstance(out, Tensor):
-            moved = entry.func(mask.double(), *args[1:], **kwargs)
-            self.masks[id(entry.outs[0])] = moved > 0
-        return list(tensors((out,)))
-
-    def _kept(self, entry: Entry, base: str, args: Sequence[Any]) -> Tensor | None:
-        """What attention masks leave of a score tensor: True where it counts. None where nothing is cut."""
-        kept = [self.masks[id(t)] for t in tensors(entry.args[:2]) if id(t) in self.masks]
-        sign = -1.0 if base == "sub" else 1.0
-        if base in ("add", "sub"):
-            kept += [sign * a.value > CUT for a in args[:2] if _cuts(a, sign)]
-        elif base == "masked_fill" and isinstance(args[1], Constant) and _cuts(args[2], 1.0):
-            assert args[1].value is not None
-            kept.append(~args[1].value.bool())
-        elif base == "where" and isinstance(args[0], Constant) and args[0].value is not None:
-            kept += [args[0].value] if _cuts(args[2], 1.0) else []
-            kept += [~args[0].value] if _cuts(args[1], 1.0) else []
-        out: Tensor | None = None
-        for mask in kept:
-            out = mask if out is None else out & mask
-        return out
-
-
-def _laid_out(value: Tensor, like: Tensor) -> Tensor:
-    """With the strides that the capture saw: whether a later `view` is legal hangs on them."""
-    if value.stride() == like.stride() or value.shape != like.shape or value.numel() <= 1:
-        return value
-    return torch.empty_strided(like.shape, like.stride(), dtype=value.dtype).copy_(value)
-
-
-def _cuts(value: Any, sign: float) -> bool:
-    """Whether an additive constant pushes some scores out of a softmax."""
-    if isinstance(value, Constant):
-        if value.value is None or not value.value.is_floating_point() or value.value.numel() == 0:
-            return False
-        return bool((sign * value.value <= CUT).any())
-    return isinstance(value, (int, float)) and sign * value <= CUT
-
-
-def softmax(args: Sequence[Any], kept: Tensor | None) -> Tensor:
-    """The value and the mean along a dimension, of what a mask keeps."""
-    x: Tensor = args[0]
-    if kept is not None:
-        x = x * kept
-    out = x + x.mean(int(args[1]), keepdim=True)
-    return out if kept is None else out * kept

@@ -211,10 +211,11 @@ def _measure(
         ) from error
     network = _compile(plain, x) if compiled else plain
     before = witness.ask(device)
+    others = witness.Others() if device.type == "cpu" else None
     whole = time_whole(lambda: network(x), device, warmup, repeat, step)
     after = witness.ask(device)
-    load = witness.busy() if device.type == "cpu" else None
     rows = {} if compiled else time_rows(live, lambda: plain(x), warmup, repeat, step)
+    load = others.remark() if others is not None else None
     memory = measure_memory(live, lambda: plain(x), x)
     notes = [*live.notes, *witness.remarks(before, after)]
     notes += [note for note in (witness.drift(whole), load) if note]

@@ -80,8 +80,9 @@ def ceilings(device: torch.device, dtype: torch.dtype, *, fresh: bool = False) -
     if not fresh and key in known:
         return known[key]
     before = witness.ask(device)
-    load = witness.busy() if device.type == "cpu" else None
+    others = witness.Others() if device.type == "cpu" else None
     measured = measure(device, dtype)
+    load = others.remark() if others is not None else None
     spoiled = [*witness.remarks(before, witness.ask(device)), *([load] if load else [])]
     if spoiled:
         # Too low a ceiling makes every layer look good: say so, and measure again next time.

@@ -25,9 +25,9 @@ Op = Callable[..., Any]
 class Constant:
     """An argument that does not depend on the input. `value` is None where it has no values (parameters)."""
 
-    def __init__(self, tensor: Tensor) -> None:
+    def __init__(self, tensor: Tensor, device: torch.device) -> None:
         self.shape = tuple(tensor.shape)
-        self.value = None if tensor.is_meta else tensor
+        self.value = None if tensor.is_meta else tensor.to(device)
 
 
 class NotPlayed(Exception):

@@ -79,6 +79,7 @@ class Verification:
     input_shape: tuple[int, ...]
     checks: tuple[Check, ...]
     seconds: float
+    device: str = "cpu"
 
     @property
     def passed(self) -> bool:
@@ -95,6 +96,7 @@ def verify(
     seed: int = 0,
     seconds: float = 120.0,
     macs: bool = True,
+    device: torch.device | None = None,
     progress: Progress = lambda _: None,
 ) -> Verification:
     """Hold a graph to the network that it was captured from.
@@ -107,6 +109,8 @@ def verify(
         seed: Of the lines and the units.
         seconds: Time after which no further unit is begun; what was left out is said.
         macs: Whether to ask the referees for MACs (fvcore runs the network for real).
+        device: Where the twin is played; default the CPU. The referees run where they always do: torch's
+            counter without values, fvcore on the CPU.
         progress: Called with a few words before each slow step.
     """
     start = time.monotonic()
@@ -115,7 +119,7 @@ def verify(
     progress("recording the network's calls")
     checks: list[Check] = []
     try:
-        oracle: Oracle | None = Oracle(model, shape, *others)
+        oracle: Oracle | None = Oracle(model, shape, *others, device=device)
     except Exception as error:
         oracle = None
         reason = f"the network could not be run without values ({type(error).__name__}: {error})"[:300]
@@ -132,7 +136,9 @@ def verify(
         said = sum(n.macs for n in graph.nodes)
         checks.append(_macs("macs (torch)", said, flop_counter(model, shape)))
         checks.append(_macs("macs (fvcore)", said, fvcore(model, shape)))
-    return Verification(graph.name, shape, tuple(checks), time.monotonic() - start)
+    return Verification(
+        graph.name, shape, tuple(checks), time.monotonic() - start, str(device or torch.device("cpu"))
+    )
 
 
 # ------------------------------------------------------------------ boxes of all units
@@ -164,7 +170,7 @@ def _reach(graph: Graph, oracle: Oracle, rng: random.Random, cuts: int, progress
                 progress(f"lighting positions {'before' if before else 'from'} {line} of axis {axis}")
                 lit: list[slice] = [slice(None)] * len(start.shape)
                 lit[dim] = slice(0, line) if before else slice(line, None)
-                x = torch.zeros(start.shape, dtype=torch.float64)
+                x = torch.zeros(start.shape, dtype=torch.float64, device=oracle.device)
                 x[tuple(lit)] = 1.0
 
                 def take(node: int, value: Tensor, _: bool, axis: int = axis, line: int = line,
@@ -172,7 +178,7 @@ def _reach(graph: Graph, oracle: Oracle, rng: random.Random, cuts: int, progress
                     status = sure[node]
                     if node not in ends or status is None or status.word == "unknown":
                         return
-                    answers = positions(value.numpy() != 0, graph.nodes[node].positions)
+                    answers = positions(value.cpu().numpy() != 0, graph.nodes[node].positions)
                     lo, hi = ends[node]
                     said = (lo[axis] < line) if before else (hi[axis] >= line)
                     tally.compare(node, status, said, answers, f"reaching position {line} of axis {axis}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import subprocess
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ THROTTLED = {
     0x80: "power brake",
 }
 DRIFT = 0.10  # a change of the median beyond this share is said
+OTHERS = 0.10  # of the machine's processors: more work of others than this is said
 
 
 @dataclass(frozen=True)
@@ -111,16 +113,49 @@ def drift(seconds: Sequence[float]) -> str | None:
     )
 
 
-def busy() -> str | None:
-    """A sentence where the processors are asked for more than there are; None where that can't be told."""
+class Others:
+    """What other processes, and other machines on the same processors, work while something is measured.
+
+        others = Others()
+        ...
+        sentence = others.remark()
+
+    The load average would not do: it holds our own threads, and those of a minute ago.
+    """
+
+    def __init__(self) -> None:
+        self._start = _work()
+
+    def processors(self) -> float | None:
+        """How many processors were kept busy by others, in the mean; None where that can't be told."""
+        now = _work()
+        if self._start is None or now is None or now[0] <= self._start[0]:
+            return None
+        wall, every, own = (after - before for before, after in zip(self._start, now, strict=True))
+        return max(0.0, (every - own) / wall)
+
+    def remark(self) -> str | None:
+        """A sentence where they were more than a tenth of the machine."""
+        taken, count = self.processors(), os.cpu_count() or 1
+        if taken is None or taken <= max(OTHERS * count, 0.2):
+            return None
+        return f"other work kept {taken:.1f} of {count} processors busy: times include waiting for it"
+
+
+def _work() -> tuple[float, float, float] | None:
+    """(wall clock, processor time of the whole machine, of this process and its children), seconds."""
     try:
-        load = os.getloadavg()[0]
-    except (OSError, AttributeError):
+        with open("/proc/stat", encoding="ascii") as file:
+            ticks = [int(n) for n in file.readline().split()[1:9]]
+    except (OSError, ValueError):
         return None
-    count = os.cpu_count() or 1
-    if load <= 0.5 * count:
-        return None
-    return f"the machine's load was {load:.1f} on {count} processors: times include waiting for other work"
+    idle = ticks[3] + ticks[4]  # the rest is user, nice, system, interrupts and what a host took away
+    own = os.times()
+    return (
+        time.monotonic(),
+        (sum(ticks) - idle) / os.sysconf("SC_CLK_TCK"),
+        own.user + own.system + own.children_user + own.children_system,
+    )
 
 
 def _number(text: str) -> float | None:

@@ -39,7 +39,7 @@ def verification_table(found: Any) -> Table:
     shape = "x".join(map(str, found.input_shape[1:]))
     verdict = "nothing disagrees" if found.passed else "it does NOT agree"
     return Table(
-        title=f"{found.name} at {shape}: {verdict}, {found.seconds:.1f} s",
+        title=f"{found.name} at {shape}: {verdict}, {found.seconds:.1f} s on {found.device}",
         columns=(
             Column("check"),
             Column("verdict"),

@@ -71,3 +71,13 @@ def test_a_saved_report_has_no_network(cli, net, tmp_path):
     said = cli("verify", "saved.json")
     assert said.code == 2
     assert "saved report" in said.err
+
+
+def test_a_card_that_is_not_there(cli):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a card")
+    said = cli("verify", "alexnet", "--device", "cuda")
+    assert said.code == 2
+    assert "CUDA was asked for" in said.err

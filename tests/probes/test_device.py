@@ -102,6 +102,22 @@ def test_what_nvidia_smi_says() -> None:
     assert witness.ask(CPU) is None
 
 
+def test_the_work_of_others_is_not_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In ten seconds the machine worked 34, of which 30 were ours: 0.4 processors of others."""
+    moments = iter([(100.0, 50.0, 5.0), (110.0, 84.0, 35.0), (110.0, 84.0, 35.0), (110.0, 74.0, 19.0)])
+    monkeypatch.setattr(witness, "_work", lambda: next(moments))
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    others = witness.Others()
+    assert others.processors() == pytest.approx(0.4)
+    assert others.remark() is None  # a tenth of the machine passes
+    assert "1.0 of 4 processors busy" in (others.remark() or "")
+
+
+def test_others_cannot_always_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(witness, "_work", lambda: None)
+    assert witness.Others().remark() is None
+
+
 def test_drift_is_said() -> None:
     assert witness.drift([1.0] * 9) is None
     assert witness.drift([1.0, 2.0]) is None
@@ -110,7 +126,7 @@ def test_drift_is_said() -> None:
 
 def test_ceilings_are_measured_once(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARCHLENS_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(witness, "busy", lambda: None)
+    monkeypatch.setattr(witness.Others, "remark", lambda _: None)
     calls: list[int] = []
 
     def fake(d: torch.device, t: torch.dtype) -> roofline.Ceilings:
@@ -131,7 +147,7 @@ def test_ceilings_are_measured_once(tmp_path: object, monkeypatch: pytest.Monkey
     assert roofline.ceilings(CPU, torch.float32) == first
     assert len(calls) == 2
     # Measured while something else ran: used, said, and not kept.
-    monkeypatch.setattr(witness, "busy", lambda: "the machine was busy")
+    monkeypatch.setattr(witness.Others, "remark", lambda _: "the machine was busy")
     spoiled = roofline.ceilings(CPU, torch.bfloat16)
     assert "busy" in spoiled.note
     assert len(json.loads(file.read_text())) == 1

@@ -17,6 +17,7 @@ from archlens.probes.oracle import Oracle
 from archlens.probes.verify import verify
 
 torch.set_num_threads(1)
+NO_CARD = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA card")
 
 
 class Small(nn.Module):
@@ -51,6 +52,34 @@ def test_a_right_graph_passes(small: tuple[nn.Module, Graph]) -> None:
     assert all(c.checked and not c.left_out for c in found.checks)
     assert checks["support"].checked == 12
     assert checks["reach"].layers == len(small[1].layers) + 1
+
+
+@NO_CARD
+def test_a_card_says_the_same(small: tuple[nn.Module, Graph]) -> None:
+    found = verify(*small, device=torch.device("cuda", 0))
+    assert found.passed
+    assert found.device == "cuda:0"
+    assert all(c.checked and not c.left_out for c in found.checks)
+
+
+def test_rules_run_where_they_are_told(
+    small: tuple[nn.Module, Graph], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The device's own context, entered on the CPU: no rule may choose a place of its own."""
+    from contextlib import ExitStack
+
+    entered = []
+
+    def on(device: torch.device) -> ExitStack:
+        stack = ExitStack()
+        stack.enter_context(device)
+        stack.enter_context(torch.backends.cudnn.flags(enabled=False))
+        entered.append(device)
+        return stack
+
+    monkeypatch.setattr("archlens.probes.oracle._on", on)
+    assert verify(*small, macs=False).passed
+    assert len(entered) > 12  # the runs, and a backward pass a unit
 
 
 def test_a_wrong_dilation_is_found(small: tuple[nn.Module, Graph]) -> None:
