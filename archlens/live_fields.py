@@ -141,7 +141,7 @@ def measured(
     device = resolve(live.device)
     progress("building the network with values")
     model, name, _, loaded = live_module(spec, live.weights)
-    network = Network(model, base.input_shape[1:], device, name=name)
+    network = _on(device, model, base.input_shape[1:], name)
     how = images.preprocessing(name, live.mean, live.std, live.bgr)
     progress(f"measuring the {base.method} field")
     if base.method == "gradient":
@@ -149,6 +149,13 @@ def measured(
     else:
         found = _occlusion(base, network, live, how, count)
     return replace(found, notes=(*loaded, *found.notes), details={"device": str(device), **found.details})
+
+
+def _on(device: torch.device, model: torch.nn.Module, size: Sequence[int], name: str) -> Network:
+    """The network on its device."""
+    return guarded(
+        device, f"moving {name} to it", "Use --device cpu.", lambda: Network(model, size, device, name=name)
+    )
 
 
 def _gradient(
@@ -256,7 +263,7 @@ def occlusion_table(
     device = resolve(live.device)
     progress("building the network with values")
     model, name, _, notes = live_module(spec, live.weights)
-    network = Network(model, input_shape[1:], device, name=name)
+    network = _on(device, model, input_shape[1:], name)
     how = images.preprocessing(name, live.mean, live.std, live.bgr)
     progress("measuring the occlusion fields")
     if live.weights is None:

@@ -58,7 +58,7 @@ FIGURES: dict[str, str] = {
 _TOP = ("input_size", "device", "lang", "baselines", "allowed", "networks")
 _NETWORK = ("spec", "input_size", "budgets", "allowed", "set")
 _BUDGET = ("min", "max", "level")
-DEVICES = ("auto", "cpu", "cuda", "meta")
+DEVICES = ("auto", "cpu", "cuda", "meta", *(f"cuda:{n}" for n in range(16)))
 LANGUAGES = ("en", "ko")
 
 

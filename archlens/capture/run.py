@@ -131,11 +131,11 @@ def _in_training(model: nn.Module, inputs: Inputs, name: str, error: Exception) 
 
 
 def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """Where real tensors are run for a capture: on the CPU. Geometry needs no card, and a card's own fused
+    kernels would only be other names for the same layers."""
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise DeviceError(f"there is no device {name}", "Use --device cpu.")
-    return torch.device(name)
+    return torch.device("cpu")
 
 
 def _failed(name: str, inputs: Inputs, error: Exception) -> TraceError:

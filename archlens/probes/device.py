@@ -7,6 +7,7 @@ import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +16,13 @@ import torch
 from archlens.errors import DeviceError
 
 T = TypeVar("T")
+# Errors after which a process gets nothing more from its card. Others (an unsupported call, no kernel for
+# this card) leave it usable.
+STICKY = (
+    "illegal memory access", "illegal instruction", "misaligned address", "launch failure",
+    "launch timed out", "device-side assert", "ECC error", "hardware stack", "program counter",
+    "fallen off the bus", "device unavailable", "devices unavailable",
+)  # fmt: skip
 
 
 def resolve(name: str = "auto", *, allow_meta: bool = False) -> torch.device:
@@ -29,7 +37,7 @@ def resolve(name: str = "auto", *, allow_meta: bool = False) -> torch.device:
     """
     text = name.strip().lower()
     if text == "auto":
-        return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+        return torch.device("cuda", 0) if _works() else torch.device("cpu")
     if text == "cpu":
         return torch.device("cpu")
     if text == "meta":
@@ -121,6 +129,17 @@ def meminfo() -> dict[str, int]:
     return out
 
 
+@lru_cache(maxsize=1)
+def _works() -> bool:
+    """Whether there is a card that this build of torch has kernels for."""
+    if not torch.cuda.is_available():
+        return False
+    try:
+        return (torch.zeros(1, device="cuda") + 1).item() == 1
+    except RuntimeError:
+        return False
+
+
 def _cpu_name() -> str:
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
@@ -150,7 +169,10 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     text = str(error)
     # The CPU allocator and some libraries raise a plain RuntimeError.
-    signs = ("can't allocate memory", "not enough memory", "CUDA out of memory", "ALLOC_FAILED")
+    signs = (
+        "can't allocate memory", "not enough memory", "CUDA out of memory", "ALLOC_FAILED",
+        "CUDA error: out of memory", "CUDA_ERROR_OUT_OF_MEMORY",
+    )  # fmt: skip
     return isinstance(error, RuntimeError) and any(sign in text for sign in signs)
 
 
@@ -159,7 +181,7 @@ def is_lost(error: BaseException) -> bool:
     if not isinstance(error, RuntimeError) or is_out_of_memory(error):
         return False
     text = str(error)
-    return "CUDA error" in text or "cudaError" in text or "device-side assert" in text
+    return any(sign in text for sign in STICKY)
 
 
 def guarded(device: torch.device, doing: str, hint: str, work: Callable[[], T]) -> T:

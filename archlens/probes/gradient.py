@@ -203,7 +203,13 @@ def over_images(
 
 def _guarded(live: Live, layer: str, work: Callable[[], T]) -> T:
     doing = f"measuring the gradient of {layer}"
-    return guarded(live.device, doing, "Use a smaller --batch-size or --input-size.", work)
+
+    def exactly() -> T:
+        # A card's convolutions would round float32 to TF32 by default, and the result says float32.
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            return work()
+
+    return guarded(live.device, doing, "Use a smaller --batch-size or --input-size.", exactly)
 
 
 def _precision(live: Live, mixed: bool) -> str:

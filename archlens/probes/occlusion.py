@@ -172,7 +172,11 @@ def measure(
             _occlude(live, states, pictures[index], index, occluder, places, batch_size, generator, report)
         return len(pictures)
 
-    count = guarded(live.device, "measuring the occlusion field", "Use a smaller --batch-size.", work)
+    def exactly() -> int:
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            return work()
+
+    count = guarded(live.device, "measuring the occlusion field", "Use a smaller --batch-size.", exactly)
     words = f"{source}, {count} in all"
     return [_result(live, s, unit, occluder, threshold, top, words) for s in states]
 
@@ -233,13 +237,16 @@ def _occlude(
     wanted = [(s, c, p) for s in states for c in s.chosen for p in s.peaks[c] if p.image == index]
     names = list(dict.fromkeys(s.name for s, _, _ in wanted))
     picture = picture.to(live.device, live.dtype)
-    got, _ = live.run(picture[None], names)
+    # Batches of one size throughout: a card may take other kernels for other sizes, and the last digits that
+    # these differ by would be a change everywhere.
+    full = picture.repeat(min(batch_size, len(places)), 1, 1, 1)
+    got, _ = live.run(full, names)
     plain = _answers(live, wanted, got)[0]
     change = np.zeros((len(places), len(wanted)))
     done = 0
     for batch in patched(picture, occluder, places, batch_size, generator):
-        got, _ = live.run(batch, names)
-        change[done : done + len(batch)] = np.abs(_answers(live, wanted, got) - plain)
+        got, _ = live.run(torch.cat([batch, full[len(batch) :]]), names)
+        change[done : done + len(batch)] = np.abs(_answers(live, wanted, got)[: len(batch)] - plain)
         done += len(batch)
         report(done)
     sizes = live.input_shape[1:]

@@ -167,7 +167,7 @@ def profile(
         memory_method=run.memory.method,
         ceilings=roof,
         mismatches=tuple(find_mismatches(layers, roof)) if not compiled else (),
-        notes=(*run.notes, *_ceiling_notes(layers, roof)),
+        notes=(*run.notes, *_ceiling_notes(layers, roof), *_host_notes(device, gap, latency)),
     )
 
 
@@ -210,10 +210,10 @@ def _measure(
             hint="Use --dtype float32.",
         ) from error
     network = _compile(plain, x) if compiled else plain
-    before = witness.ask(device)
+    before = witness.ask(device, rest=roofline.RESTED)
     others = witness.Others() if device.type == "cpu" else None
     whole = time_whole(lambda: network(x), device, warmup, repeat, step)
-    after = witness.ask(device)
+    after = witness.ask_under(device, lambda: network(x))
     rows = {} if compiled else time_rows(live, lambda: plain(x), warmup, repeat, step)
     load = others.remark() if others is not None else None
     memory = measure_memory(live, lambda: plain(x), x)
@@ -224,6 +224,11 @@ def _measure(
             notes.append("nvidia-smi did not answer: other processes and throttling were not looked for")
         if dtype == torch.float32 and torch.backends.cudnn.allow_tf32:
             notes.append("float32 convolutions run in TF32 where the card has it, as torch does by default")
+            if not torch.backends.cuda.matmul.allow_tf32:
+                notes.append(
+                    "float32 linear layers and matrix products run in full float32, below the TF32 ceiling "
+                    "that they are set against"
+                )
     if compiled:
         notes.append(
             "compiled: kernels are fused across layers, so layers have no times of their own; memory is that "
@@ -235,6 +240,16 @@ def _measure(
 def _above(layers: Sequence[LayerProfile]) -> list[LayerProfile]:
     """Layers that do arithmetic faster than the matrix ceiling."""
     return [p for p in layers if p.bound == "compute" and p.macs and (p.roof_share or 0) > 1.1]
+
+
+def _host_notes(device: torch.device, gap: float | None, latency: Latency) -> list[str]:
+    """A card waits for the host where its kernels are shorter than their launches and marks."""
+    if device.type != "cuda" or gap is None or gap >= -MARGIN * latency.median:
+        return []
+    return [
+        "short layers' times are the host's own (launches and marks), not the card's: a larger batch or input "
+        "shows the card's"
+    ]
 
 
 def _ceiling_notes(layers: Sequence[LayerProfile], roof: Ceilings) -> list[str]:
@@ -257,6 +272,8 @@ def _compile(network: nn.Module, x: torch.Tensor) -> Any:
     except Exception as error:
         if is_out_of_memory(error) or is_lost(error):
             raise
-        why = str(error).strip().splitlines() or [type(error).__name__]
-        raise UsageError(f"torch.compile failed: {why[0]}", hint="Leave --compile out.") from error
+        why = [line for line in str(error).splitlines() if line.strip() and not line.endswith("raised:")]
+        raise UsageError(
+            f"torch.compile failed: {(why or [type(error).__name__])[0].strip()}", hint="Leave --compile out."
+        ) from error
     return out

@@ -64,6 +64,10 @@ class Ceilings:
         return "compute" if compute else "memory"
 
 
+RESTED = 1.2
+"""Seconds after which a card's utilization no longer holds our own work."""
+
+
 def cache_file() -> Path:
     """Where ceilings are kept: in archlens' own cache folder, beside the captures."""
     return cache.folder() / "roofline" / "ceilings.json"
@@ -79,11 +83,11 @@ def ceilings(device: torch.device, dtype: torch.dtype, *, fresh: bool = False) -
     key = _key(device, dtype)
     if not fresh and key in known:
         return known[key]
-    before = witness.ask(device)
+    before = witness.ask(device, rest=RESTED)
     others = witness.Others() if device.type == "cpu" else None
     measured = measure(device, dtype)
     load = others.remark() if others is not None else None
-    spoiled = [*witness.remarks(before, witness.ask(device)), *([load] if load else [])]
+    spoiled = [*witness.remarks(before, witness.ask(device), capped=False), *([load] if load else [])]
     if spoiled:
         # Too low a ceiling makes every layer look good: say so, and measure again next time.
         return replace(measured, note="ceilings measured while " + "; ".join(spoiled))

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from archlens.errors import DeviceError, InputSizeError, UsageError
-from archlens.probes.device import available_bytes, clean, facts, is_lost, is_out_of_memory
+from archlens.probes.device import available_bytes, clean, facts, guarded, is_lost, is_out_of_memory
 from archlens.probes.layer_profile import Latency
 from archlens.probes.profile import DTYPES
 from archlens.probes.progress import Progress, quiet
@@ -69,7 +69,12 @@ def sweep(
     if any(b < 1 for b in batches):
         raise UsageError("Batch sizes start at 1.")
     number = DTYPES[dtype]
-    network = copy.deepcopy(model).eval().requires_grad_(False).to(device=device, dtype=number)
+    network: nn.Module = guarded(
+        device,
+        "moving the network to it",
+        "Use --device cpu, or a smaller precision.",
+        lambda: copy.deepcopy(model).eval().requires_grad_(False).to(device=device, dtype=number),
+    )
     if channels_last:
         network = network.to(memory_format=torch.channels_last)
     out: list[Point] = []
@@ -154,6 +159,7 @@ def _measure(
         x = x.contiguous(memory_format=torch.channels_last)
     if device.type == "cuda":
         own = x.numel() * x.element_size()
+        network(x)  # libraries take their workspaces once; they are no point's own
         before = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
         network(x)

@@ -6,7 +6,8 @@ import os
 import statistics
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -42,10 +43,19 @@ class CardState:
     others: dict[int, int]
 
 
-def ask(device: torch.device) -> CardState | None:
-    """The state of a card; None on the CPU, or where nvidia-smi is not there or does not answer."""
+def ask(device: torch.device, rest: float = 0.0) -> CardState | None:
+    """The state of a card; None on the CPU, or where nvidia-smi is not there or does not answer.
+
+    Args:
+        device: The card.
+        rest: Seconds to leave it alone first: its utilization is a mean over the last second, and our own
+            work of a moment ago would be in it.
+    """
     if device.type != "cuda":
         return None
+    if rest:
+        torch.cuda.synchronize(device)
+        time.sleep(rest)
     card = torch.cuda.get_device_properties(device)
     # CUDA_VISIBLE_DEVICES renumbers cards for torch but not for nvidia-smi: ask by identity.
     uuid = getattr(card, "uuid", None)
@@ -57,11 +67,30 @@ def ask(device: torch.device) -> CardState | None:
     if state is None:
         return None
     processes = _smi(name, "--query-compute-apps=pid,used_memory") or ""
-    return parse(state, processes, os.getpid())
+    return parse(state, processes, os.getpid(), torch.cuda.memory_reserved(device))
 
 
-def parse(state: str, processes: str, own: int) -> CardState | None:
-    """nvidia-smi's csv (no header, no units) -> a state; fields that it can't tell read `[N/A]`."""
+def ask_under(device: torch.device, work: Callable[[], object]) -> CardState | None:
+    """The state of a card while some work runs on it: an idle card is not throttled any more."""
+    if device.type != "cuda":
+        return None
+    with ThreadPoolExecutor(1) as pool:
+        told = pool.submit(ask, device)
+        while not told.done():
+            work()
+            torch.cuda.synchronize(device)
+        return told.result()
+
+
+def parse(state: str, processes: str, own: int, held: int = 0) -> CardState | None:
+    """nvidia-smi's csv (no header, no units) -> a state; fields that it can't tell read `[N/A]`.
+
+    Args:
+        state, processes: Its answers.
+        own: Our process id.
+        held: Bytes that we hold on the card. In a container nvidia-smi may tell the host's ids: then the
+            process that holds most nearly as much is us.
+    """
     rows = [line.split(",") for line in state.splitlines() if line.strip()]
     if not rows or len(rows[0]) < 4:
         return None
@@ -73,14 +102,18 @@ def parse(state: str, processes: str, own: int) -> CardState | None:
     others: dict[int, int] = {}
     for line in processes.splitlines():
         pid, _, memory = line.partition(",")
-        if pid.strip().isdigit() and int(pid) != own:
+        if pid.strip().isdigit():
             others[int(pid)] = int((_number(memory) or 0) * 2**20)
+    if own in others:
+        del others[own]
+    elif others and held:
+        del others[min(others, key=lambda pid: abs(others[pid] - held))]
     reasons = tuple(word for bit, word in THROTTLED.items() if bits & bit)
     return CardState(utilization, temperature, clock, reasons, others)
 
 
-def remarks(before: CardState | None, after: CardState | None) -> list[str]:
-    """Sentences on what may have spoiled a measurement."""
+def remarks(before: CardState | None, after: CardState | None, capped: bool = True) -> list[str]:
+    """Sentences on what may have spoiled a measurement; without `capped`, its power cap is the card's own."""
     out: list[str] = []
     others = {**(before.others if before else {}), **(after.others if after else {})}
     if others:
@@ -91,9 +124,10 @@ def remarks(before: CardState | None, after: CardState | None) -> list[str]:
         )
     if before is not None and before.utilization is not None and before.utilization > 20:
         out.append(f"the card was {before.utilization:.0f} % busy before the measurement began")
-    if after is not None and after.throttled:
+    reasons = [r for r in after.throttled if capped or r != THROTTLED[0x4]] if after is not None else []
+    if after is not None and reasons:
         clock = f" at {after.clock:.0f} MHz" if after.clock else ""
-        out.append(f"the card was throttled{clock}: {', '.join(after.throttled)}")
+        out.append(f"the card was throttled{clock}: {', '.join(reasons)}")
     return out
 
 

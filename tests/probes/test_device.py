@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 import torch
@@ -81,7 +82,12 @@ def test_a_lost_card_and_other_errors() -> None:
     with pytest.raises(ValueError, match="mine"):
         device.guarded(CPU, "testing", "", other)
     assert device.is_out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"))
-    assert not device.is_lost(RuntimeError("CUDA error: out of memory; CUDA out of memory"))
+    assert device.is_out_of_memory(RuntimeError("CUDA error: out of memory"))
+    assert not device.is_lost(RuntimeError("CUDA error: out of memory"))
+    assert device.is_lost(RuntimeError("CUDA error: an illegal memory access was encountered"))
+    assert not device.is_lost(
+        RuntimeError("CUDA error: no kernel image is available for execution on the device")
+    )
 
 
 def test_what_nvidia_smi_says() -> None:
@@ -93,6 +99,11 @@ def test_what_nvidia_smi_says() -> None:
     assert "1 other process on the card" in said[0]
     assert "97 % busy" in said[1]
     assert "1410 MHz" in said[2]
+    assert "power cap" not in witness.remarks(state, state, capped=False)[2]
+    # In a container: nobody has our number, so the one that holds what we hold is us.
+    foreign = witness.parse("0, 40, 1410, 0x0\n", "9001, 512\n9002, 10240\n", own=17, held=600 * 2**20)
+    assert foreign is not None
+    assert foreign.others == {9002: 10240 * 2**20}
     assert witness.remarks(None, None) == []
     unsure = witness.parse("[N/A], 40, [N/A], [N/A]\n", "", own=1)
     assert unsure is not None
@@ -111,6 +122,24 @@ def test_the_work_of_others_is_not_our_own(monkeypatch: pytest.MonkeyPatch) -> N
     assert others.processors() == pytest.approx(0.4)
     assert others.remark() is None  # a tenth of the machine passes
     assert "1.0 of 4 processors busy" in (others.remark() or "")
+
+
+def test_a_card_is_asked_while_it_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The work goes on until there is an answer; on the CPU nothing is asked."""
+    done: list[int] = []
+    answer = witness.CardState(100.0, 60.0, 1400.0, ("power cap",), {})
+
+    def ask(_: object) -> witness.CardState:
+        while len(done) < 3:
+            time.sleep(0.001)
+        return answer
+
+    monkeypatch.setattr(witness, "ask", ask)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda _: None)
+    card = torch.device("cuda", 0)
+    assert witness.ask_under(card, lambda: done.append(1)) is answer
+    assert len(done) >= 3
+    assert witness.ask_under(CPU, lambda: done.append(1)) is None
 
 
 def test_others_cannot_always_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
