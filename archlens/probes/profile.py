@@ -247,8 +247,8 @@ def _host_notes(device: torch.device, gap: float | None, latency: Latency) -> li
     if device.type != "cuda" or gap is None or gap >= -MARGIN * latency.median:
         return []
     return [
-        "short layers' times are the host's own (launches and marks), not the card's: a larger batch or input "
-        "shows the card's"
+        "short layers' times are the host's own (launches and marks), not the card's: a larger batch or "
+        "input shows the card's"
     ]
 
 
