@@ -87,5 +87,5 @@ def time(evidence: Sequence[Evidence]) -> list[Finding]:
                     "fusion_macs_share": e.cost.fusion_macs / e.cost.macs,
                 }
         layers = (e.cost.fusion,) if variant == "fusion" and e.cost.fusion else ()
-        out.append(Finding("time", numbers, layers, "measured", 63 if variant else 41, variant))
+        out.append(Finding("time", numbers, layers, "measured", 66 if variant else 41, variant))
     return out
