@@ -123,9 +123,11 @@ def erf(
     theoretical against empirical size, layer by layer. -o FILE.npz holds the map and its metadata.
     """
     from archlens.cli.output import check_output
+    from archlens.cli.work import check_device
     from archlens.fields import Live
 
     check_output(FORMATS, json, output)
+    check_device(device)
     live = Live(
         device=device,
         weights=weights,

@@ -67,13 +67,19 @@ def report_of(
 
 
 def check_device(name: str) -> None:
-    """Refuse a device that is none, before torch is there to ask.
+    """Refuse a device that is none, before torch is loaded to ask; a card that is asked for has to be there,
+    even where nothing is run on it.
 
     Raises:
         UsageError: Not auto, cpu, cuda, cuda:N or meta.
+        DeviceError: There is no such card.
     """
     kind, colon, number = name.partition(":")
     if kind in ("auto", "cpu", "meta", "cuda") and (not colon or (kind == "cuda" and number.isdigit())):
+        if kind == "cuda":
+            from archlens.probes.device import resolve
+
+            resolve(name)
         return
     raise UsageError(f"{name!r} is not a device that archlens knows", "Use auto, cpu, cuda, cuda:N or meta.")
 

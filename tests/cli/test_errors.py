@@ -104,3 +104,16 @@ def test_an_interrupt_is_quiet(cli, monkeypatch):
     monkeypatch.setattr(main, "COMMANDS", (*main.COMMANDS, interrupted))
     said = cli("interrupted")
     assert (said.code, said.out, said.err) == (130, "", "")
+
+
+@pytest.mark.parametrize("words", [("rf", "alexnet"), ("erf", "alexnet"), ("compare", "alexnet", "alexnet")])
+def test_a_card_that_is_asked_for_has_to_be_there(cli, words):
+    """Also by commands that only derive: a job that asks for a card must not believe that it has one."""
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a card")
+    said = cli(*words, "--device", "cuda")
+    assert said.code == 2
+    assert "CUDA was asked for" in said.err
+    assert said.out == ""
