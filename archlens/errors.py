@@ -79,10 +79,18 @@ def nearest(word: str, known: Iterable[str], count: int = 3) -> list[str]:
     return (close + starts)[:count]
 
 
+MOST_NAMED = 48
+"""Words that a hint lists in full."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint that names the nearest known words, or all of them when none is near."""
+    """A hint that names the nearest known words, or all of them when none is near: of many only the ends."""
     known = list(known)
     close = nearest(word, known)
     if close:
         return "Did you mean " + " or ".join(close) + "?"
+    if len(known) > MOST_NAMED:
+        half = MOST_NAMED // 4
+        first, last = ", ".join(known[:half]), ", ".join(known[-half:])
+        return f"Known are {len(known)}: {first}, ..., {last}."
     return "Known: " + ", ".join(known) + "."

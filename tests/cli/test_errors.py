@@ -117,3 +117,12 @@ def test_a_card_that_is_asked_for_has_to_be_there(cli, words):
     assert said.code == 2
     assert "CUDA was asked for" in said.err
     assert said.out == ""
+
+
+def test_a_hint_stays_short(cli):
+    """A ResNet has hundreds of layers; a wrong name is no reason to print them all."""
+    said = cli("rf", "deeplabv3", "--layer", "xyzzy")
+    assert said.code == 2
+    assert "backbone.conv1" in said.err
+    assert "interpolate" in said.err
+    assert len(said.err) < 1000
