@@ -112,11 +112,8 @@ def field_map(
         model, input_size, settings=settings, progress=progress, timeout=timeout, use_cache=use_cache
     )
     graph = report.graph
-    node = cell_node(graph, None, output_name) if layer is None else layer_node(graph, layer)
-    of = graph.layer_of()
-    row = graph.layers[of[node]].name if node in of else "input"
+    node, row, start = _ends(graph, layer, origin, output_name)
     at = unit_of(graph.nodes[node], unit, row)
-    start = graph.inputs[0] if origin is None else layer_node(graph, origin)
     box = boxes(graph, start)[node]
     base = FieldMap(
         spec=report.spec,
@@ -184,9 +181,7 @@ def projective_map(
         model, input_size, settings=settings, progress=progress, timeout=timeout, use_cache=use_cache
     )
     graph = report.graph
-    node = cell_node(graph, None, output_name) if layer is None else layer_node(graph, layer)
-    start = graph.inputs[0] if origin is None else layer_node(graph, origin)
-    of = graph.layer_of()
+    node, row, start = _ends(graph, layer, origin, output_name)
     pixel = unit_of(graph.nodes[start], unit, origin or "the input")
     sure = statuses(graph, start)[node]
     base = FieldMap(
@@ -194,7 +189,7 @@ def projective_map(
         name=report.name,
         input_shape=graph.nodes[graph.inputs[0]].shape,
         method=method,
-        layer=graph.layers[of[node]].name if node in of else "input",
+        layer=row,
         unit=pixel,
         origin=origin or "input",
         channel=None,
@@ -214,6 +209,16 @@ def projective_map(
         return reached
     setting = Setting(statistics=statistics, images=noise)
     return _shares(reached, expected_shares(graph, node, pixel, start, setting=setting))
+
+
+def _ends(
+    graph: Graph, layer: str | None, origin: str | None, output_name: str | None
+) -> tuple[int, str, int]:
+    """The node that is asked about, the name of its layer, and the node that fields lie on."""
+    node = cell_node(graph, None, output_name) if layer is None else layer_node(graph, layer)
+    of = graph.layer_of()
+    row = graph.layers[of[node]].name if node in of else "input"
+    return node, row, graph.inputs[0] if origin is None else layer_node(graph, origin)
 
 
 def _shares(reached: FieldMap, found: ExpectedShares) -> FieldMap:

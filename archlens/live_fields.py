@@ -54,7 +54,7 @@ def live_module(
 def timed(report: Report, spec: Spec, device: str, progress: Callable[[str], None], count: Count) -> Report:
     """The report with what running its network on a device takes: `measured`, its own and each layer's.
 
-    A saved report and an edited graph have nothing to run: they come back with a note that says so.
+    A saved report has nothing to run: it keeps what it was measured with, or gets a note that says so.
     """
     if spec.kind == "report":
         if "measured" in report.extra:

@@ -18,6 +18,7 @@ from archlens.analyses.energy import walk_back
 from archlens.analyses.expected_erf import assumptions, without_rule
 from archlens.analyses.moments import Forward, Setting, forward
 from archlens.analyses.recorded import Recorded
+from archlens.analyses.support import at_unit
 from archlens.graph import Graph
 
 Floats = NDArray[np.float64]
@@ -74,12 +75,7 @@ def expected_shares(
     arrived: Any = walk_back(fwd, {node: {zero_lag(units): seed}}, origin).get(origin)
     if arrived is None:
         return ExpectedShares(node, origin, tuple(unit), None, said)
-    here = np.zeros(arrived.shape)
-    where: list[int | slice] = [slice(None)] * here.ndim
-    for dim, index in zip(start.positions, unit, strict=True):
-        where[dim] = index
-    here[tuple(where)] = 1.0
-    of_pixel = arrived.transposed(here, seed)
+    of_pixel = arrived.transposed(at_unit(start, unit).astype(float), seed)
     of_all = arrived.transposed(np.ones(arrived.shape), seed)
     shares = np.divide(of_pixel, of_all, out=np.zeros_like(of_all), where=of_all > 0)
     shown = [units.shape[d] for d in units.positions]

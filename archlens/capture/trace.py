@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from archlens.capture.attention_path import unfused_attention
 from archlens.capture.call import Call
 from archlens.capture.constants import Constants, tensors_in, to_meta, values_kept
 from archlens.capture.cuts import NOTE as CUTS_NOTE
@@ -298,13 +299,8 @@ def capture(
     rows = Rows(model)
     tracer = Tracer(rows, real)
     ids = [tracer.add_input(t, inputs.axes(t), key) for key, t in inputs.tensors()]
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)  # fused kernels would hide what attention does
-    try:
-        with torch.no_grad(), values_kept(), rows.listening(), tracer:
-            out = model(*inputs.args, **inputs.kwargs)
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
+    with torch.no_grad(), unfused_attention(), values_kept(), rows.listening(), tracer:
+        out = model(*inputs.args, **inputs.kwargs)
     outputs = {key: node for key, t in _named(out) if (node := tracer.tensors.node(t)) is not None}
     graph = rows.graph(name, tracer.nodes, ids, outputs)
     return replace(graph, notes=(*graph.notes, *tracer.notes)) if tracer.notes else graph

@@ -146,22 +146,26 @@ def gathered(
 def _report(model: str, asked: Asked, device: str, size: str | None) -> Report:
     from archlens.cli.work import report_of
 
-    at, settings = asked["--at"], asked["--set"]
+    at = asked["--at"]
     return report_of(
         model,
         input_size=size,
         device=device,
         at=at if isinstance(at, str) else None,
-        settings=settings if isinstance(settings, (list, tuple)) else None,
+        settings=_settings(asked),
     )
+
+
+def _settings(asked: Asked) -> Sequence[str]:
+    found = asked["--set"]
+    return found if isinstance(found, (list, tuple)) else ()
 
 
 def _timed(report: Report, model: str, asked: Asked, device: str) -> Report:
     from archlens.cli.progress import Progress
     from archlens.spec import parse_spec
 
-    settings = asked["--set"]
-    spec = parse_spec(model, settings if isinstance(settings, (list, tuple)) else ())
+    spec = parse_spec(model, _settings(asked))
     with Progress() as progress:
         progress("loading torch")
         from archlens.live_fields import timed

@@ -15,7 +15,7 @@ from archlens.analyses.summaries import centred_sides
 from archlens.analyses.tiling import Tiling, tiling
 from archlens.analyses.unproductive import unproductive
 from archlens.explain.counterfactual import counterfactuals
-from archlens.explain.measured import measured, module_layers
+from archlens.explain.measured import measured
 from archlens.explain.paths import paths
 from archlens.explain.published import about
 from archlens.explain.records import (
@@ -80,7 +80,7 @@ def gather(
         overlap=_overlap(subject),
         sizes=tuple(at_size(r) for r in sized),
         published=about(family),
-        time=measured(report, module_layers(subject), cost.fusion),
+        time=measured(report, {subject.name(n) for n in subject.module_nodes}, cost.fusion),
     )
 
 
@@ -174,8 +174,7 @@ def _cost(s: Subject) -> Cost:
     module = s.module
     if module is None:
         return Cost(params, macs, None, None, None, 0, 0)
-    inside = {n for b in module.branches for n in b.nodes} | {module.merge}
-    own = s.costs(inside)
+    own = s.costs(s.module_nodes)
     fusion = _fusion(s, module.merge)
     fused = (0, 0) if fusion is None else s.costs(set(s.graph.layers[s.of[fusion]].nodes))
     return Cost(params, macs, *own, None if fusion is None else s.name(fusion), *fused)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from archlens.explain.subject import Subject
 from archlens.results import Report
 
 
@@ -42,20 +41,29 @@ class Measured:
     fusion_seconds: float | None
     notes: tuple[str, ...] = ()
 
+    @property
+    def how(self) -> str:
+        """Where and how, in words."""
+        return f"on {self.device}, {self.dtype}, batch {self.batch_size}"
 
-def measured(report: Report, module: Collection[str] | None, fusion: str | None) -> Measured | None:
+    def share(self, seconds: float | None) -> float | None:
+        """Of the layers' time [0..1]; None where either is not known."""
+        return None if seconds is None or not self.layer_sum else seconds / self.layer_sum
+
+
+def measured(report: Report, module: Collection[str], fusion: str | None) -> Measured | None:
     """The measurement that a report carries.
 
     Args:
         report: Of the network.
-        module: Layers of its context module, if it has one.
+        module: Layers of its context module; none without one.
         fusion: The layer that fuses its branches, if there is one.
     """
     found = report.extra.get("measured")
     if found is None:
         return None
     times = {row.name: row.extra["measured"]["seconds"] for row in report.layers if "measured" in row.extra}
-    known = [times[name] for name in module or () if name in times]
+    known = [times[name] for name in module if name in times]
     return Measured(
         device=found["device"],
         dtype=found["dtype"],
@@ -67,15 +75,7 @@ def measured(report: Report, module: Collection[str] | None, fusion: str | None)
         images_per_second=found["images_per_second"],
         peak_bytes=found["peak_bytes"],
         layer_sum=found["layer_sum"],
-        module_seconds=sum(known) if module and known else None,
+        module_seconds=sum(known) if known else None,
         fusion_seconds=times.get(fusion) if fusion else None,
         notes=tuple(found["notes"]),
     )
-
-
-def module_layers(s: Subject) -> list[str] | None:
-    """Layers of the context module: its branches and where they meet; None where there is no module."""
-    if s.module is None:
-        return None
-    inside = {n for b in s.module.branches for n in b.nodes} | {s.module.merge}
-    return list(dict.fromkeys(s.name(n) for n in sorted(inside)))

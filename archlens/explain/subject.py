@@ -64,6 +64,13 @@ class Subject:
         return found if found is not None and found.merge in self.needed else None
 
     @cached_property
+    def module_nodes(self) -> frozenset[int]:
+        """Nodes of the context module: its branches and where they meet."""
+        if self.module is None:
+            return frozenset()
+        return frozenset(n for b in self.module.branches for n in b.nodes) | {self.module.merge}
+
+    @cached_property
     def needed(self) -> frozenset[int]:
         """Nodes that the cell depends on."""
         needed = {self.cell}

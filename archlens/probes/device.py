@@ -184,6 +184,16 @@ def is_lost(error: BaseException) -> bool:
     return any(sign in text for sign in STICKY)
 
 
+def in_float32(work: Callable[[], T]) -> Callable[[], T]:
+    """The work in the precision that it names: a card's convolutions round float32 to TF32 by default."""
+
+    def exactly() -> T:
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            return work()
+
+    return exactly
+
+
 def guarded(device: torch.device, doing: str, hint: str, work: Callable[[], T]) -> T:
     """Do some work; memory that runs out and a lost card become a `DeviceError`, and the card is left clean.
 

@@ -32,7 +32,7 @@ from torch import Tensor
 from archlens.errors import UsageError
 from archlens.probes import images as pictures
 from archlens.probes import weights
-from archlens.probes.device import guarded
+from archlens.probes.device import guarded, in_float32
 from archlens.probes.energy import Probe
 from archlens.probes.figures import Figure, summarise
 from archlens.probes.live import Live
@@ -203,13 +203,7 @@ def over_images(
 
 def _guarded(live: Live, layer: str, work: Callable[[], T]) -> T:
     doing = f"measuring the gradient of {layer}"
-
-    def exactly() -> T:
-        # A card's convolutions would round float32 to TF32 by default, and the result says float32.
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            return work()
-
-    return guarded(live.device, doing, "Use a smaller --batch-size or --input-size.", exactly)
+    return guarded(live.device, doing, "Use a smaller --batch-size or --input-size.", in_float32(work))
 
 
 def _precision(live: Live, mixed: bool) -> str:

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from archlens.capture.attention_path import unfused_attention
 from archlens.capture.rows import Rows
 from archlens.capture.trace import Tracer, _named
 from archlens.errors import ArchlensError, DeviceError, LayerError, TraceError, did_you_mean
@@ -212,16 +214,9 @@ class Live:
             return out if call == source else None
 
         if len(got) < len(names) or not start:
-            fast = torch.backends.mha.get_fastpath_enabled()
-            torch.backends.mha.set_fastpath_enabled(False)
             own = x.clone()  # a network may work on its input in place
-            try:
-                with Walk(self.model, end=end).walking():
-                    self.model(own)
-            except _Enough:
-                pass
-            finally:
-                torch.backends.mha.set_fastpath_enabled(fast)
+            with suppress(_Enough), unfused_attention(), Walk(self.model, end=end).walking():
+                self.model(own)
         missing = [n for n in names if n not in got] + ([] if start else [origin])
         if missing:
             raise LayerError(
@@ -288,14 +283,9 @@ def _trace(model: nn.Module, x: Tensor, name: str, real: bool) -> tuple[Graph, d
     rows = _NotedRows(model, walk)
     tracer = Tracer(rows, real)
     inputs = [tracer.add_input(x, range(2, x.ndim))]
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        # The rows' hooks come first: they may make a node (for dropout) when a module is left.
-        with torch.no_grad(), rows.listening(), walk.walking(), tracer:
-            out = model(x)
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
+    # The rows' hooks come first: they may make a node (for dropout) when a module is left.
+    with torch.no_grad(), unfused_attention(), rows.listening(), walk.walking(), tracer:
+        out = model(x)
     outputs = {key: node for key, t in _named(out) if (node := tracer.tensors.node(t)) is not None}
     graph = rows.graph(name, tracer.nodes, inputs, outputs)
     return graph, rows.call_of

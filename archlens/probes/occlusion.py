@@ -23,7 +23,7 @@ from torch import Tensor
 from archlens.analyses.receptive_field import receptive_fields
 from archlens.analyses.summaries import centre_of
 from archlens.errors import LayerError, UsageError
-from archlens.probes.device import guarded
+from archlens.probes.device import guarded, in_float32
 from archlens.probes.live import Live
 from archlens.probes.occluder import Canvas, Floats, Occluder, equivalent_side, paint, patched
 from archlens.probes.progress import Progress, quiet
@@ -172,11 +172,8 @@ def measure(
             _occlude(live, states, pictures[index], index, occluder, places, batch_size, generator, report)
         return len(pictures)
 
-    def exactly() -> int:
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            return work()
-
-    count = guarded(live.device, "measuring the occlusion field", "Use a smaller --batch-size.", exactly)
+    doing = "measuring the occlusion field"
+    count = guarded(live.device, doing, "Use a smaller --batch-size.", in_float32(work))
     words = f"{source}, {count} in all"
     return [_result(live, s, unit, occluder, threshold, top, words) for s in states]
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from archlens.capture.attention_path import unfused_attention
 from archlens.capture.run import copy_to_meta
 
 FVCORE_COUNTED = ("conv", "conv_transpose", "linear", "matmul", "addmm", "bmm", "mm", "baddbmm")
@@ -38,20 +39,17 @@ def flop_counter(model: nn.Module, shape: Sequence[int]) -> Count:
     """
     from torch.utils.flop_counter import FlopCounterMode
 
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)  # it answers 0 for the fused kernels
     try:
         twin = copy_to_meta(model).eval()
         for name, buffer in twin.named_buffers():
             owner, _, leaf = name.rpartition(".")
             twin.get_submodule(owner)._buffers[leaf] = buffer.to("meta")
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
+        # It answers 0 for attention's fused kernels.
+        with unfused_attention(), FlopCounterMode(display=False) as counter, torch.no_grad():
             twin(torch.empty(tuple(shape), device="meta"))
         flops = int(counter.get_total_flops())
     except Exception as error:
         return Count(None, f"it fails on this network: {_words(error)}")
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
     return Count(flops // 2)
 
 
@@ -71,10 +69,8 @@ def fvcore(model: nn.Module, shape: Sequence[int]) -> Count:
     logger = logging.getLogger("fvcore")
     level = logger.level
     logger.setLevel(logging.ERROR)
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with warnings.catch_warnings(), torch.no_grad():
+        with warnings.catch_warnings(), unfused_attention(), torch.no_grad():
             warnings.simplefilter("ignore")
             counter = FlopCountAnalysis(_with_values(model), torch.zeros(tuple(shape)))
             counter.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
@@ -84,7 +80,6 @@ def fvcore(model: nn.Module, shape: Sequence[int]) -> Count:
         return Count(None, f"it fails on this network: {_words(error)}")
     finally:
         logger.setLevel(level)
-        torch.backends.mha.set_fastpath_enabled(fast)
     if left_out:
         return Count(None, "it does not count fused attention")
     if counted.get("einsum"):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from archlens.capture.attention_path import unfused_attention
 from archlens.capture.rows import Rows
 from archlens.capture.run import copy_to_meta
 from archlens.capture.trace import FACTORIES, Tracer, _fill, _named
@@ -121,13 +122,8 @@ def record(
     given = axes or [tuple(range(2, len(s))) for s in shapes]
     ids = [tracer.add_input(t, a) for t, a in zip(inputs, given, strict=True)]
     notes = _Notes(tracer)
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with torch.no_grad(), rows.listening(), tracer, notes:
-            out = twin(*inputs)
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
+    with torch.no_grad(), unfused_attention(), rows.listening(), tracer, notes:
+        out = twin(*inputs)
     ends = list(_named(out))
     outputs = {key: node for key, t in ends if (node := tracer.tensors.node(t)) is not None}
     if notes.entries:  # tensors that were written through another view are read anew only here

@@ -56,15 +56,15 @@ _MEASURED = ("latency, measured", "peak memory, measured", "context module's tim
 
 
 def _module_time(e: Evidence) -> str:
-    if e.time is None or e.time.module_seconds is None or not e.time.layer_sum:
-        return "-"
-    return f"{milliseconds(e.time.module_seconds)} ({percent(e.time.module_seconds / e.time.layer_sum)})"
+    seconds = None if e.time is None else e.time.module_seconds
+    share = None if e.time is None else e.time.share(seconds)
+    return "-" if seconds is None or share is None else f"{milliseconds(seconds)} ({percent(share)})"
 
 
 def _taken(comparison: Comparison) -> list[str]:
     """How the latencies were taken, once where all alike."""
     said = [
-        f"Measured on {t.device}, {t.dtype}, batch {t.batch_size}, median of {t.runs} passes."
+        f"Measured {t.how}, median of {t.runs} passes."
         for e in comparison.evidence
         if (t := e.time) is not None
     ]

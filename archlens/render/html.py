@@ -23,7 +23,7 @@ from markupsafe import Markup
 from archlens.explain.comparison import Comparison
 from archlens.explain.figures import Figures
 from archlens.render.html_findings import findings, published
-from archlens.render.html_layers import COLUMNS, LayerRow, columns, layer_rows
+from archlens.render.html_layers import COLUMNS, TIME, LayerRow, layer_rows
 from archlens.render.html_numbers import number_rows
 from archlens.render.html_pictures import Picture, graph_picture, still
 from archlens.render.html_plots import plots
@@ -86,9 +86,9 @@ def html(result: Comparison, command: str) -> str:
         result: The networks, their figures and findings; one network is a comparison with itself alone.
         command: The exact command line that makes this page again.
     """
-    table = columns(result.reports)
+    timed = any("measured" in report.extra for report in result.reports)
     subjects = [
-        _subject(index, *each, len(table) > len(COLUMNS))
+        _subject(index, *each, timed)
         for index, each in enumerate(zip(result.names, result.reports, result.summaries, strict=True))
     ]
     style = Markup("\n".join(asset(name) for name in STYLES))
@@ -108,7 +108,8 @@ def html(result: Comparison, command: str) -> str:
                     for s, e in zip_longest(subjects, result.evidence)
                 ]
             ),
-            columns=table,
+            columns=(*COLUMNS, TIME) if timed else COLUMNS,
+            timed=timed,
             plots=plots(result.reports, [s.use for s in subjects], result.names),
             ablations=published(result),
             assumptions=result.assumptions,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from archlens.explain.text import milliseconds
-from archlens.render.layers import changes
+from archlens.render.layers import changes, work
 from archlens.render.operations import operation
 from archlens.render.words import axes, box, box_share, by, memory, percent, si, size_words
 from archlens.results import LayerReport, Report
@@ -44,11 +43,7 @@ COLUMNS = (
 
 
 TIME = ("time", "Time", True)
-
-
-def columns(reports: Sequence[Report]) -> tuple[tuple[str, str, bool], ...]:
-    """The columns; with the measured time where any network was run."""
-    return (*COLUMNS, TIME) if any("measured" in r.extra for r in reports) else COLUMNS
+"""One more, where a network was run."""
 
 
 def layer_rows(report: Report, timed: bool = False) -> tuple[LayerRow, ...]:
@@ -83,6 +78,6 @@ def _cells(report: Report, row: LayerReport, operation: str) -> tuple[str, ...]:
         box(field.visible, image) if field is not None and field.kind != "unknown" else "",
         percent(share) if share is not None else "",
         si(row.params) if row.params else "",
-        si(row.macs) if row.macs else "" if row.cost_status == "exact" else row.cost_status,
+        work(row, row.macs),
         memory(row.activation_bytes) if row.activation_bytes else "",
     )

@@ -113,11 +113,7 @@ def _use(subjects: Sequence[Subject]) -> list[Row]:
 
 def _measured_title(subjects: Sequence[Subject]) -> str:
     """Where and how; of several that differ, only that it was measured."""
-    ways = {
-        f"on {t.device}, {t.dtype}, batch {t.batch_size}"
-        for _, _, e in subjects
-        if e is not None and (t := e.time) is not None
-    }
+    ways = {e.time.how for _, _, e in subjects if e is not None and e.time is not None}
     return f"Measured {ways.pop()}" if len(ways) == 1 else "Measured, each as its report says"
 
 
@@ -131,13 +127,9 @@ def _measured(subjects: Sequence[Subject]) -> list[Row]:
         _plain("Images a second", "", of(lambda t: t.images_per_second), _decimal),
         _plain("Peak memory", "with the input, without the weights", of(lambda t: t.peak_bytes), _bytes),
         _plain("Context module", "its branches and their merge", of(lambda t: t.module_seconds), _ms),
-        _plain("Its share of the layers' time", "", of(lambda t: _part(t.module_seconds, t)), _share),
+        _plain("Its share of the layers' time", "", of(lambda t: t.share(t.module_seconds)), _share),
         _plain("Fusing convolution", "", of(lambda t: t.fusion_seconds), _ms),
     ]
-
-
-def _part(seconds: float | None, time: Measured) -> float | None:
-    return None if seconds is None or not time.layer_sum else seconds / time.layer_sum
 
 
 def _plain(label: str, note: str, values: Sequence[Value], words: Callable[[Value], str]) -> Row:

@@ -31,10 +31,10 @@ def summary_table(report: Report, everything: bool = False, layer: str | None = 
             view.operation(row),
             by(row.shape[1:]),
             si(row.params) if row.params else "",
-            _known(row, row.macs),
+            work(row, row.macs),
             percent(row.macs / total["macs"]) if row.macs and total["macs"] else "",
             memory(row.activation_bytes) if row.activation_bytes else "",
-            _known(row, row.elementwise),
+            work(row, row.elementwise),
             row.op,
         )
         for row in rows
@@ -77,10 +77,10 @@ def summary_table(report: Report, everything: bool = False, layer: str | None = 
     )
 
 
-def _known(row: LayerReport, work: int) -> str:
+def work(row: LayerReport, count: int) -> str:
     """A count of a layer's work, empty for none."""
-    if work:
-        return si(work)
+    if count:
+        return si(count)
     return "" if row.cost_status == "exact" else row.cost_status
 
 

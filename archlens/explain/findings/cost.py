@@ -70,12 +70,13 @@ def time(evidence: Sequence[Evidence]) -> list[Finding]:
             "latency": t.latency,
         }
         variant = ""
-        if t.module_seconds is not None and t.layer_sum and e.paths is not None and e.cost.module_macs:
+        share = t.share(t.module_seconds)
+        if share is not None and e.paths is not None and e.cost.module_macs:
             variant = "module"
             numbers |= {
                 "module": e.paths.module,
                 "module_seconds": t.module_seconds,
-                "module_share": t.module_seconds / t.layer_sum,
+                "module_share": share,
                 "macs_share": e.cost.module_macs / e.cost.macs,
             }
             if t.fusion_seconds is not None:
@@ -83,7 +84,7 @@ def time(evidence: Sequence[Evidence]) -> list[Finding]:
                 numbers |= {
                     "fusion": e.cost.fusion,
                     "fusion_seconds": t.fusion_seconds,
-                    "fusion_share": t.fusion_seconds / t.layer_sum,
+                    "fusion_share": t.share(t.fusion_seconds),
                     "fusion_macs_share": e.cost.fusion_macs / e.cost.macs,
                 }
         layers = (e.cost.fusion,) if variant == "fusion" and e.cost.fusion else ()
