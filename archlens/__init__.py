@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Any
 from archlens.version import __version__
 
 if TYPE_CHECKING:
-    from archlens.capture.custom import register_geometry
+    from archlens.capture.ops.custom import register_geometry
     from archlens.errors import ArchlensError
     from archlens.pipeline import analyze
-    from archlens.results import Report
+    from archlens.report import Report
 
 _HOMES = {
     "analyze": "archlens.pipeline",
-    "Report": "archlens.results",
+    "Report": "archlens.report",
     "ArchlensError": "archlens.errors",
-    "register_geometry": "archlens.capture.custom",
+    "register_geometry": "archlens.capture.ops.custom",
 }
 
 __all__ = ["ArchlensError", "Report", "__version__", "analyze", "register_geometry"]

@@ -23,7 +23,7 @@ from typing import Any
 
 from archlens.errors import ArchlensError
 from archlens.graph import Graph
-from archlens.graph_json import decode, encode
+from archlens.graph.serialise import decode, encode
 from archlens.spec import Spec
 from archlens.version import __version__
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
-from archlens.analyses.boxes import Box
-from archlens.analyses.lattice import Lattice
-from archlens.analyses.receptive_field import Field
-from archlens.analyses.status import Status
+from archlens.analyses.fields.lattice import Lattice
+from archlens.analyses.fields.status import Status
+from archlens.analyses.fields.theoretical import Field
+from archlens.analyses.fields.visible import Box
 from archlens.errors import LayerError
 from archlens.graph import Graph, Node
-from archlens.results import FieldReport, Visible
+from archlens.report import FieldReport, Visible
 
 
 def has_unit(node: Node, unit: Sequence[int] | None) -> bool:

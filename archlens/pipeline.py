@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archlens import cache
-from archlens.analyses.boxes import boxes
-from archlens.analyses.class_score import class_score, main_output
-from archlens.analyses.cost import totals, uncounted
-from archlens.analyses.receptive_field import receptive_fields
-from archlens.analyses.status import statuses
+from archlens.analyses.fields.status import statuses
+from archlens.analyses.fields.theoretical import receptive_fields
+from archlens.analyses.fields.visible import boxes
+from archlens.analyses.structure.class_score import class_score, main_output
+from archlens.analyses.structure.cost import totals, uncounted
 from archlens.capture.limits import time_limit
 from archlens.errors import LayerError, ReportError, UsageError, did_you_mean
 from archlens.field_report import field_report, has_unit
 from archlens.graph import Graph
-from archlens.results import (
+from archlens.report import (
     LayerReport,
     Report,
     read_report_data,

@@ -60,7 +60,7 @@ def specs() -> list[str]:
         ordered = sorted(names)
         out.append("timm:" + ([n for n in ordered if SMALL.search(n)] or ordered)[0])
     try:
-        from archlens.capture.load_smp import architectures
+        from archlens.capture.load.smp import architectures
 
         for name in architectures():
             encoders = ("",) if name == "dpt" else SMP_ENCODERS

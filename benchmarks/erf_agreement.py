@@ -25,11 +25,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "analyses")]
 from erf_nets import NETWORKS  # noqa: E402
 from monte_carlo import Referee, binned, branch_energies, correlation, monte_carlo  # noqa: E402
 
-from archlens.analyses.class_score import class_score, main_output  # noqa: E402
-from archlens.analyses.coherent import coherent_response  # noqa: E402
-from archlens.analyses.expected_erf import branch_shares, expected_erf  # noqa: E402
-from archlens.analyses.moments import Images, Setting, forward  # noqa: E402
-from archlens.analyses.summaries import centred_sides, far_region, far_share  # noqa: E402
+from archlens.analyses.expected.coherent import coherent_response  # noqa: E402
+from archlens.analyses.expected.field import branch_shares, expected_erf  # noqa: E402
+from archlens.analyses.expected.forward.walk import Images, Setting, forward  # noqa: E402
+from archlens.analyses.expected.summaries import centred_sides, far_region, far_share  # noqa: E402
+from archlens.analyses.structure.class_score import class_score, main_output  # noqa: E402
 from archlens.capture.run import capture_module  # noqa: E402
 from archlens.zoo import catalogue  # noqa: E402
 
@@ -187,7 +187,7 @@ HEAD = """# Expected effective field: theory against measurement
 
 Written by `benchmarks/erf_agreement.py`; do not edit by hand.
 
-The closed form (`archlens.analyses.expected_erf`) against gradients of live networks: for each run fresh He
+The closed form (`archlens.analyses.expected.field`) against gradients of live networks: for each run fresh He
 weights and white-noise images, batch norm in training mode, the squared gradient of the middle unit of one
 image. *Runs* are weight draws x images a batch. Sides are those of the smallest centred square that holds
 25, 50, 75 and 95 % of the energy, px, **closed form / measured ± standard error** (bootstrap over runs).

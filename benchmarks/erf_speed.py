@@ -22,15 +22,15 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "analyses")]
 
 from monte_carlo import monte_carlo  # noqa: E402
 
-from archlens.analyses.class_score import class_score  # noqa: E402
-from archlens.analyses.expected_erf import expected_erf  # noqa: E402
+from archlens.analyses.expected.field import expected_erf  # noqa: E402
+from archlens.analyses.structure.class_score import class_score  # noqa: E402
 from archlens.capture.run import capture_module  # noqa: E402
 from archlens.zoo import catalogue  # noqa: E402
 
 WALK = """
 import re, sys
-from archlens.analyses.class_score import main_output
-from archlens.analyses.expected_erf import expected_erf
+from archlens.analyses.structure.class_score import main_output
+from archlens.analyses.expected.field import expected_erf
 from archlens.capture.run import capture_spec
 from archlens.spec import parse_spec
 graph, _ = capture_spec(parse_spec(sys.argv[1], ()), (3, 4097, 4097), lambda _: None)

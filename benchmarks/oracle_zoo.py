@@ -7,7 +7,7 @@ import sys
 import torch
 
 from archlens.capture.run import capture_module
-from archlens.probes.verify import verify
+from archlens.probes.verify.run import verify
 from archlens.zoo.catalogue import CATALOGUE
 
 

@@ -11,10 +11,10 @@ import argparse
 import time
 from pathlib import Path
 
-from archlens.cli.context import SIZES, gathered, parse_sides
-from archlens.explain.published import LINEAGE
+from archlens.cli.networks import SIZES, gathered, parse_sides
+from archlens.findings.evidence.published import LINEAGE
 from archlens.pipeline import analyze
-from archlens.render.html import html
+from archlens.render.page.page import html
 
 PAGES = {
     "pspnet": ["pspnet"],

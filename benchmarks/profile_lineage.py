@@ -20,7 +20,7 @@ from pathlib import Path
 import archlens
 from archlens.errors import ArchlensError
 from archlens.probes.device import facts, resolve
-from archlens.probes.profile import DTYPES, Profile, profile
+from archlens.probes.profile.run import DTYPES, Profile, profile
 from archlens.zoo.catalogue import CATALOGUE, Entry
 
 # What to call it -> precision, channels-last.

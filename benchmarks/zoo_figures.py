@@ -1,4 +1,4 @@
-"""Write archlens/zoo/figures.json: parameters and MACs of every network of the zoo at its default input.
+"""Write archlens/zoo/costs.json: parameters and MACs of every network of the zoo at its default input.
 
     python benchmarks/zoo_figures.py
 
@@ -12,7 +12,7 @@ import json
 
 from archlens.pipeline import analyze
 from archlens.zoo.catalogue import CATALOGUE
-from archlens.zoo.figures import FILE
+from archlens.zoo.costs import FILE
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from archlens import cache
 from archlens.graph import Atom, Edge, Graph, Layer, Node
-from archlens.graph_json import encode
+from archlens.graph.serialise import encode
 from archlens.spec import parse_spec
 
 LAYOUT = ((Atom(-1, 1, 0),), (Atom(0, 4, 1),))

@@ -12,7 +12,7 @@ import pytest
 
 from archlens.errors import InputSizeError
 from archlens.pipeline import analyze
-from archlens.results import FieldReport, Report
+from archlens.report import FieldReport, Report
 from archlens.zoo.backbones.resnet import ResNet
 
 # spec -> layer -> (sizes over the phases, jump)

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from archlens.cli.context import SIZES, gathered, parse_sides
-from archlens.explain.comparison import Comparison
-from archlens.explain.figures import figures
-from archlens.explain.findings import COMPARED, find
-from archlens.explain.published import LINEAGE
+from archlens.cli.networks import SIZES, gathered, parse_sides
+from archlens.findings.claims import COMPARED, find
+from archlens.findings.comparison import Comparison
+from archlens.findings.evidence.published import LINEAGE
+from archlens.findings.figures import figures
 
 REPORTS = Path(__file__).resolve().parents[1] / "reports"
 STALE = "reports/ is out of date: python reports/build.py"

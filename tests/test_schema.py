@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from archlens.pipeline import analyze
-from archlens.results import report_from_dict
+from archlens.report import report_from_dict
 
 SCHEMA = json.loads((files("archlens") / "schema" / "report.schema.json").read_text(encoding="utf-8"))
 NETWORKS = ("alexnet", "fcn", "deeplabv1", "dilatednet", "deeplabv2", "pspnet", "deeplabv3", "deeplabv3plus")

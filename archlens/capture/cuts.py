@@ -15,7 +15,7 @@ import torch
 
 from archlens.capture.call import Call, Lowered, numel
 from archlens.graph import Along, Edge, Full, Keep, Reshape, Step
-from archlens.masks import Bools, pack
+from archlens.graph.masks import Bools, pack
 
 THRESHOLD = -50.0
 NOTE = "attention masks of -50 or less count as cuts"

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from archlens.capture.loaded import Loaded, quiet, words
+from archlens.capture.load.loaded import Loaded, quiet, words
 from archlens.errors import ModelLoadError, UsageError
 
 Sizes = tuple[tuple[int, ...], ...]

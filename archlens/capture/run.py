@@ -13,10 +13,10 @@ from torch import nn
 
 from archlens.capture.inputs import Inputs, from_example, from_sizes, own_example
 from archlens.capture.load import DEFAULT_SIZE, Loaded, load, meta_build
-from archlens.capture.loaded import quiet
+from archlens.capture.load.loaded import quiet
+from archlens.capture.load.unwrap import unwrap
+from archlens.capture.load.weightless import copy_to_meta
 from archlens.capture.trace import NeedsValues, capture
-from archlens.capture.unwrap import unwrap
-from archlens.capture.weightless import copy_to_meta
 from archlens.errors import ArchlensError, DeviceError, InputSizeError, TraceError, UsageError
 from archlens.graph import Graph
 from archlens.spec import Spec

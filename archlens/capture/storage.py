@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from archlens.graph import Along, Edge, Permute, Reshape, Roll, Slice, Step, TransposedWindow
-from archlens.masks import Bools, pack
+from archlens.graph.masks import Bools, pack
 
 
 class MakeNode(Protocol):

@@ -21,12 +21,12 @@ from archlens.capture.constants import Constants, tensors_in, to_meta, values_ke
 from archlens.capture.cuts import NOTE as CUTS_NOTE
 from archlens.capture.cuts import cut
 from archlens.capture.inputs import Inputs
-from archlens.capture.lower import lower
+from archlens.capture.ops import lower
 from archlens.capture.rows import Rows
 from archlens.capture.shapes import SHAPES
 from archlens.capture.storage import Tensors
 from archlens.graph import Edge, Graph, Layout, Node, Step
-from archlens.layouts import carry, joined, plain
+from archlens.graph.layouts import carry, joined, plain
 
 # Results that take a tensor for its type and shape only: they don't depend on its values.
 FACTORIES = {

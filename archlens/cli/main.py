@@ -16,13 +16,13 @@ from typing import Annotated
 
 import typer
 
-from archlens.cli import (
+from archlens.cli import shared
+from archlens.cli.commands import (
     cache,
     check,
     compare,
     diff,
     erf,
-    everywhere,
     explain,
     graph,
     models,
@@ -148,7 +148,7 @@ def run(args: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if args is None else args)
     debug = "--debug" in given
     try:
-        words = everywhere.take(given)
+        words = shared.take(given)
         code = build_app(words)(args=words, prog_name="archlens", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except ArchlensError as error:

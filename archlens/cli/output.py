@@ -23,8 +23,8 @@ from archlens.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from archlens.render.table import Table
-    from archlens.results import Report
+    from archlens.render.text.table import Table
+    from archlens.report import Report
 
 Maker: TypeAlias = Callable[[], "str | bytes"]
 Screen: TypeAlias = "Callable[[Console], None]"
@@ -93,8 +93,8 @@ def emit_report(
     report: Report, table: Table, *, json: bool, output: str | None, layer: str | None = None
 ) -> None:
     """Write a report: JSON is all of it, with its graph; CSV every layer; text and Markdown the table."""
-    from archlens.render import csv, markdown
-    from archlens.render.table import draw, plain
+    from archlens.render.text import csv, markdown
+    from archlens.render.text.table import draw, plain
 
     emit(
         {

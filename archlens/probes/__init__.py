@@ -1,1 +1,1 @@
-
+"""Measurements on the live network: all of them run it."""

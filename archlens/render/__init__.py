@@ -1,1 +1,1 @@
-
+"""Draws and writes results; derives nothing."""

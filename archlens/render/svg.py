@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html import escape
 
-from archlens.render.ink import INK
+from archlens.render.colours import INK
 
 _IDS = re.compile(r'\bid="([^"]*)"')
 _REFERENCES = re.compile(r'(\bxlink:href="#|\bhref="#|url\(#)([^")]*)')

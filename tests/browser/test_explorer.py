@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from conftest import NETWORKS, SIZE, until
 
-from archlens.analyses.support import support
+from archlens.analyses.fields.support import support
 from archlens.cli.main import run
-from archlens.results import Report, report_from_dict
+from archlens.report import Report, report_from_dict
 
 Visits = Callable[..., Any]
 

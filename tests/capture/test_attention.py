@@ -10,12 +10,12 @@ from torch.nn import functional as F
 from torchvision.models import VisionTransformer
 from torchvision.models.swin_transformer import SwinTransformer, SwinTransformerBlockV2
 
-from archlens.analyses.boxes import boxes
+from archlens.analyses.fields.visible import boxes
 from archlens.graph import Keep
-from archlens.graph_json import decode, encode
-from archlens.masks import pack, unpack
+from archlens.graph.masks import pack, unpack
+from archlens.graph.serialise import decode, encode
 from archlens.pipeline import analyze
-from archlens.results import LayerReport, Report
+from archlens.report import LayerReport, Report
 
 
 def row(report: Report, name: str) -> LayerReport:

@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from archlens.capture.call import Call, Lowered
-from archlens.capture.custom import register_geometry
-from archlens.capture.lower import RULES
+from archlens.capture.ops import RULES
+from archlens.capture.ops.custom import register_geometry
 from archlens.errors import UsageError
 from archlens.graph import Along, Window
 from archlens.pipeline import analyze

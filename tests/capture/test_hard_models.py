@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from archlens.errors import TraceError, UsageError
 from archlens.pipeline import analyze
-from archlens.results import FieldReport, LayerReport, Report
+from archlens.report import FieldReport, LayerReport, Report
 
 
 def row(report: Report, name: str) -> LayerReport:

@@ -18,7 +18,7 @@ ORDER = [
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda c: c.__name__)
 class TestEveryCommand:
     def test_the_module_has_the_name_of_the_command(self, command):
-        assert command.__module__ == f"archlens.cli.{command.__name__}"
+        assert command.__module__ == f"archlens.cli.commands.{command.__name__}"
 
     def test_help_fits_one_screen_width_and_says_what_it_does(self, command, cli):
         said = cli(command.__name__, "--help")

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from archlens.analyses.boxes import NOTHING, Box, boxes
-from archlens.analyses.status import statuses
+from archlens.analyses.fields.status import statuses
+from archlens.analyses.fields.visible import NOTHING, Box, boxes
 from archlens.capture.run import capture_module
 from archlens.graph import Graph, Node
-from archlens.probes.oracle import Bools, Oracle
+from archlens.probes.verify.oracle import Bools, Oracle
 
 
 @dataclass

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 from oracle_compare import Tally, compare
 
-from archlens.analyses.boxes import boxes
-from archlens.analyses.projective import projective
-from archlens.analyses.status import statuses
-from archlens.analyses.support import support
+from archlens.analyses.fields.projective import projective
+from archlens.analyses.fields.status import statuses
+from archlens.analyses.fields.support import support
+from archlens.analyses.fields.visible import boxes
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from archlens.analyses.boxes import boxes
-from archlens.analyses.support import support
+from archlens.analyses.fields.support import support
+from archlens.analyses.fields.visible import boxes
 from archlens.capture.run import capture_module
-from archlens.probes.oracle import Oracle
-from archlens.probes.verify import verify
+from archlens.probes.verify.oracle import Oracle
+from archlens.probes.verify.run import verify
 from archlens.zoo.catalogue import find
 
 # The quick ones; benchmarks/oracle_zoo.py does all.

@@ -10,7 +10,8 @@ import torch
 from probe_nets import CPU
 
 from archlens.errors import DeviceError
-from archlens.probes import device, roofline, witness
+from archlens.probes import device
+from archlens.probes.profile import neighbours, roofline
 
 NO_CARD = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA card")
 
@@ -91,34 +92,34 @@ def test_a_lost_card_and_other_errors() -> None:
 
 
 def test_what_nvidia_smi_says() -> None:
-    state = witness.parse("97, 83, 1410, 0x0000000000000024\n", "17, 512\n4242, 10240\n", own=17)
+    state = neighbours.parse("97, 83, 1410, 0x0000000000000024\n", "17, 512\n4242, 10240\n", own=17)
     assert state is not None
     assert state.throttled == ("power cap", "thermal limit (software)")
     assert state.others == {4242: 10240 * 2**20}
-    said = witness.remarks(state, state)
+    said = neighbours.remarks(state, state)
     assert "1 other process on the card" in said[0]
     assert "97 % busy" in said[1]
     assert "1410 MHz" in said[2]
-    assert "power cap" not in witness.remarks(state, state, capped=False)[2]
+    assert "power cap" not in neighbours.remarks(state, state, capped=False)[2]
     # In a container: nobody has our number, so the one that holds what we hold is us.
-    foreign = witness.parse("0, 40, 1410, 0x0\n", "9001, 512\n9002, 10240\n", own=17, held=600 * 2**20)
+    foreign = neighbours.parse("0, 40, 1410, 0x0\n", "9001, 512\n9002, 10240\n", own=17, held=600 * 2**20)
     assert foreign is not None
     assert foreign.others == {9002: 10240 * 2**20}
-    assert witness.remarks(None, None) == []
-    unsure = witness.parse("[N/A], 40, [N/A], [N/A]\n", "", own=1)
+    assert neighbours.remarks(None, None) == []
+    unsure = neighbours.parse("[N/A], 40, [N/A], [N/A]\n", "", own=1)
     assert unsure is not None
     assert unsure.utilization is None
-    assert witness.remarks(unsure, unsure) == []
-    assert witness.parse("", "", 1) is None
-    assert witness.ask(CPU) is None
+    assert neighbours.remarks(unsure, unsure) == []
+    assert neighbours.parse("", "", 1) is None
+    assert neighbours.ask(CPU) is None
 
 
 def test_the_work_of_others_is_not_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """In ten seconds the machine worked 34, of which 30 were ours: 0.4 processors of others."""
     moments = iter([(100.0, 50.0, 5.0), (110.0, 84.0, 35.0), (110.0, 84.0, 35.0), (110.0, 74.0, 19.0)])
-    monkeypatch.setattr(witness, "_work", lambda: next(moments))
+    monkeypatch.setattr(neighbours, "_work", lambda: next(moments))
     monkeypatch.setattr("os.cpu_count", lambda: 4)
-    others = witness.Others()
+    others = neighbours.Others()
     assert others.processors() == pytest.approx(0.4)
     assert others.remark() is None  # a tenth of the machine passes
     assert "1.0 of 4 processors busy" in (others.remark() or "")
@@ -127,35 +128,35 @@ def test_the_work_of_others_is_not_our_own(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_card_is_asked_while_it_works(monkeypatch: pytest.MonkeyPatch) -> None:
     """The work goes on until there is an answer; on the CPU nothing is asked."""
     done: list[int] = []
-    answer = witness.CardState(100.0, 60.0, 1400.0, ("power cap",), {})
+    answer = neighbours.CardState(100.0, 60.0, 1400.0, ("power cap",), {})
 
-    def ask(_: object) -> witness.CardState:
+    def ask(_: object) -> neighbours.CardState:
         while len(done) < 3:
             time.sleep(0.001)
         return answer
 
-    monkeypatch.setattr(witness, "ask", ask)
+    monkeypatch.setattr(neighbours, "ask", ask)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda _: None)
     card = torch.device("cuda", 0)
-    assert witness.ask_under(card, lambda: done.append(1)) is answer
+    assert neighbours.ask_under(card, lambda: done.append(1)) is answer
     assert len(done) >= 3
-    assert witness.ask_under(CPU, lambda: done.append(1)) is None
+    assert neighbours.ask_under(CPU, lambda: done.append(1)) is None
 
 
 def test_others_cannot_always_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(witness, "_work", lambda: None)
-    assert witness.Others().remark() is None
+    monkeypatch.setattr(neighbours, "_work", lambda: None)
+    assert neighbours.Others().remark() is None
 
 
 def test_drift_is_said() -> None:
-    assert witness.drift([1.0] * 9) is None
-    assert witness.drift([1.0, 2.0]) is None
-    assert "50% slower" in (witness.drift([1.0] * 3 + [1.2] * 3 + [1.5] * 3) or "")
+    assert neighbours.drift([1.0] * 9) is None
+    assert neighbours.drift([1.0, 2.0]) is None
+    assert "50% slower" in (neighbours.drift([1.0] * 3 + [1.2] * 3 + [1.5] * 3) or "")
 
 
 def test_ceilings_are_measured_once(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARCHLENS_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(witness.Others, "remark", lambda _: None)
+    monkeypatch.setattr(neighbours.Others, "remark", lambda _: None)
     calls: list[int] = []
 
     def fake(d: torch.device, t: torch.dtype) -> roofline.Ceilings:
@@ -176,7 +177,7 @@ def test_ceilings_are_measured_once(tmp_path: object, monkeypatch: pytest.Monkey
     assert roofline.ceilings(CPU, torch.float32) == first
     assert len(calls) == 2
     # Measured while something else ran: used, said, and not kept.
-    monkeypatch.setattr(witness.Others, "remark", lambda _: "the machine was busy")
+    monkeypatch.setattr(neighbours.Others, "remark", lambda _: "the machine was busy")
     spoiled = roofline.ceilings(CPU, torch.bfloat16)
     assert "busy" in spoiled.note
     assert len(json.loads(file.read_text())) == 1

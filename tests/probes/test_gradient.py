@@ -10,14 +10,14 @@ import torch
 from probe_nets import CPU, chain, save, uniform
 from torch import Tensor, nn
 
-from archlens.analyses.expected_erf import expected_erf
-from archlens.analyses.summaries import summarise
+from archlens.analyses.expected.field import expected_erf
+from archlens.analyses.expected.summaries import summarise
 from archlens.errors import DeviceError, LayerError, UsageError
-from archlens.probes import weights
-from archlens.probes.energy import Probe
-from archlens.probes.gradient import GradientField, over_images, over_weights
+from archlens.probes.erf import weights
+from archlens.probes.erf.energy import Probe
+from archlens.probes.erf.gradient import GradientField, over_images, over_weights
 from archlens.probes.images import Preprocessing
-from archlens.probes.live import Live
+from archlens.probes.network import Live
 
 NO_CARD = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA card")
 

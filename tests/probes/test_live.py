@@ -9,8 +9,8 @@ from probe_nets import CPU, Functional, chain
 from torch import Tensor, nn
 
 from archlens.errors import DeviceError, LayerError, TraceError
-from archlens.probes.live import Live
-from archlens.probes.weights import batch_statistics
+from archlens.probes.erf.weights import batch_statistics
+from archlens.probes.network import Live
 from archlens.zoo.catalogue import find
 
 

@@ -11,9 +11,9 @@ from probe_nets import CPU, uniform
 from torch import nn
 
 from archlens.errors import LayerError, UsageError
-from archlens.probes.live import Live
-from archlens.probes.occluder import Canvas, Occluder, equivalent_side, paint
-from archlens.probes.occlusion import measure
+from archlens.probes.erf.occluder import Canvas, Occluder, equivalent_side, paint
+from archlens.probes.erf.occlusion import measure
+from archlens.probes.network import Live
 
 
 def positive(count: int = 3, side: int = 41) -> list[torch.Tensor]:

@@ -10,16 +10,16 @@ import torch
 from probe_nets import CPU, Functional, chain
 from torch import Tensor, nn
 
-from archlens.analyses.cost import peak_activation_bytes
+from archlens.analyses.structure.cost import peak_activation_bytes
 from archlens.errors import DeviceError, UsageError
-from archlens.probes import profile as module
-from archlens.probes import roofline, sweep
-from archlens.probes.layer_profile import Latency, LayerProfile, traffic
-from archlens.probes.live import Live
-from archlens.probes.mismatch import find_mismatches
-from archlens.probes.profile import profile
-from archlens.probes.roofline import Ceilings
-from archlens.probes.timing import measure_memory, time_rows
+from archlens.probes.network import Live
+from archlens.probes.profile import roofline, sweep
+from archlens.probes.profile import run as module
+from archlens.probes.profile.layer_profile import Latency, LayerProfile, traffic
+from archlens.probes.profile.mismatch import find_mismatches
+from archlens.probes.profile.roofline import Ceilings
+from archlens.probes.profile.run import profile
+from archlens.probes.profile.timing import measure_memory, time_rows
 from archlens.zoo.catalogue import find
 
 NO_CARD = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA card")

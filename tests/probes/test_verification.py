@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from archlens.analyses.support import support
+from archlens.analyses.fields.support import support
 from archlens.capture.run import capture_module
 from archlens.graph import Along, Graph, Window
-from archlens.probes.oracle import Oracle
-from archlens.probes.verify import verify
+from archlens.probes.verify.oracle import Oracle
+from archlens.probes.verify.run import verify
 
 torch.set_num_threads(1)
 NO_CARD = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA card")
@@ -77,7 +77,7 @@ def test_rules_run_where_they_are_told(
         entered.append(device)
         return stack
 
-    monkeypatch.setattr("archlens.probes.oracle._on", on)
+    monkeypatch.setattr("archlens.probes.verify.oracle._on", on)
     assert verify(*small, macs=False).passed
     assert len(entered) > 12  # the runs, and a backward pass a unit
 

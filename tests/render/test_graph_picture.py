@@ -10,11 +10,11 @@ import pytest
 
 from archlens.errors import MissingPackageError
 from archlens.pipeline import analyze
-from archlens.render.cards import COLOUR_BY
-from archlens.render.drawing import PAGE, Frame, drawing
-from archlens.render.graphviz import GraphStyle, box_ids, graph_dot, graph_image, graph_svg
+from archlens.render.graph.cards import COLOUR_BY
+from archlens.render.graph.dot import GraphStyle, box_ids, graph_dot, graph_image, graph_svg
+from archlens.render.graph.drawing import PAGE, Frame, drawing
 from archlens.render.svg import finish
-from archlens.results import Report
+from archlens.report import Report
 
 
 @pytest.fixture(scope="module")

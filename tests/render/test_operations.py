@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from archlens import analyze
-from archlens.render.layers import operation_of, summary_table
+from archlens.render.text.layers import operation_of, summary_table
 
 
 class Resized(nn.Module):

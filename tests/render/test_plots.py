@@ -11,9 +11,7 @@ import numpy as np
 import pytest
 
 from archlens.errors import UsageError
-from archlens.explain.comparison import Comparison, compare
-from archlens.field_map import FieldMap
-from archlens.fields import field_map
+from archlens.findings.comparison import Comparison, compare
 from archlens.pipeline import analyze
 from archlens.render.plots.branches import branch_views, branches_picture
 from archlens.render.plots.canvas import thinned
@@ -24,7 +22,9 @@ from archlens.render.plots.heat import field_picture, heat
 from archlens.render.plots.kinds import ONE, SEVERAL, figure_of, figure_of_several
 from archlens.render.plots.nested import drawn_boxes, nested_picture, stage_boxes
 from archlens.render.plots.scene import background, street
-from archlens.results import Report
+from archlens.report import Report
+from archlens.unit_field.call import field_map
+from archlens.unit_field.result import FieldMap
 
 SIZE = (3, 129, 129)
 
@@ -282,7 +282,7 @@ def test_unknown_figures_are_refused(both: Comparison) -> None:
 
 def test_matplotlib_and_torch_stay_out_until_they_are_needed() -> None:
     code = (
-        "import sys, archlens.render.graphviz, archlens.render.plots.kinds, archlens.render.plots.growth, "
+        "import sys, archlens.render.graph.dot, archlens.render.plots.kinds, archlens.render.plots.growth, "
         "archlens.render.plots.heat, archlens.render.plots.costs; "
         "assert not {'matplotlib', 'torch'} & set(sys.modules), sorted(sys.modules)"
     )

@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from archlens.render.markdown import markdown
-from archlens.render.table import Column, Table, draw, fit, plain
+from archlens.render.text.markdown import markdown
+from archlens.render.text.table import Column, Table, draw, fit, plain
 
 TABLE = Table(
     title="a title",

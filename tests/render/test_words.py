@@ -2,8 +2,8 @@
 
 import pytest
 
-from archlens.render.words import axes, box, by, memory, number, percent, phases, si, size_words
-from archlens.results import FieldReport, Visible
+from archlens.report import FieldReport, Visible
+from archlens.words import axes, box, by, memory, number, percent, phases, si, size_words
 
 
 @pytest.mark.parametrize(

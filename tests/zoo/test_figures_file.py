@@ -6,7 +6,7 @@ import pytest
 
 from archlens.pipeline import analyze
 from archlens.zoo.catalogue import CATALOGUE
-from archlens.zoo.figures import FILE, zoo_figures
+from archlens.zoo.costs import FILE, zoo_figures
 
 
 def test_it_names_the_whole_catalogue_in_order():

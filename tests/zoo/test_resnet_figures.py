@@ -17,10 +17,10 @@ from torch import nn
 
 from archlens.zoo.backbones.resnet import ResNet
 from archlens.zoo.backbones.xception import Xception65
-from archlens.zoo.deeplabv2_resnet import DeepLabv2, DeepLabv2LargeFOV, DeepLabv2MultiScale
-from archlens.zoo.deeplabv3 import DeepLabv3
-from archlens.zoo.deeplabv3plus import deeplabv3plus_resnet, deeplabv3plus_xception65
-from archlens.zoo.pspnet import PSPNet
+from archlens.zoo.networks.deeplabv2_resnet import DeepLabv2, DeepLabv2LargeFOV, DeepLabv2MultiScale
+from archlens.zoo.networks.deeplabv3 import DeepLabv3
+from archlens.zoo.networks.deeplabv3plus import deeplabv3plus_resnet, deeplabv3plus_xception65
+from archlens.zoo.networks.pspnet import PSPNet
 
 Build = Callable[[], nn.Module]
 

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from archlens.zoo.backbones.resnet import Features, ResNet
 from archlens.zoo.backbones.xception import Xception65
-from archlens.zoo.deeplabv2_resnet import DeepLabv2
-from archlens.zoo.deeplabv3 import DeepLabv3
-from archlens.zoo.deeplabv3plus import deeplabv3plus_xception65
-from archlens.zoo.pspnet import PSPNet
+from archlens.zoo.networks.deeplabv2_resnet import DeepLabv2
+from archlens.zoo.networks.deeplabv3 import DeepLabv3
+from archlens.zoo.networks.deeplabv3plus import deeplabv3plus_xception65
+from archlens.zoo.networks.pspnet import PSPNet
 
 
 def without_classifier(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from archlens.errors import InputSizeError, OptionError
 from archlens.zoo.backbones.vgg import VGG16, Pool, initialise
 from archlens.zoo.catalogue import find
-from archlens.zoo.dilatednet import ContextModule
 from archlens.zoo.entries_vgg import VGG_ENTRIES
+from archlens.zoo.networks.dilatednet import ContextModule
 
 torch.set_num_threads(1)
 

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archlens.analyses.expected_erf import branch_shares, middle
-from archlens.analyses.support import support
+from archlens.analyses.expected.field import branch_shares, middle
+from archlens.analyses.expected.lens import SETTING
+from archlens.analyses.fields.support import support
 from archlens.errors import UsageError
-from archlens.explain.subject import Subject
-from archlens.explain.use import SETTING
-from archlens.render import ink
+from archlens.render.colours import CONTEXT, SERIES
 from archlens.render.plots.canvas import figure, look, written
-from archlens.results import Report
+from archlens.report import Report
+from archlens.study import Subject
 
 COLUMNS = 5
 
@@ -98,12 +98,12 @@ def branches_picture(report: Report, form: str, *, prefix: str = "", standalone:
         for ax, view in zip(axes, views, strict=False):
             ax.imshow(
                 view.cells.astype(float),
-                cmap=ListedColormap(["#ededed", ink.SERIES[0]]),
+                cmap=ListedColormap(["#ededed", SERIES[0]]),
                 vmin=0,
                 vmax=1,
                 interpolation="nearest",
             )
-            ax.plot(view.unit[1], view.unit[0], "o", color=ink.CONTEXT, markersize=9, markerfacecolor="none")
+            ax.plot(view.unit[1], view.unit[0], "o", color=CONTEXT, markersize=9, markerfacecolor="none")
             ax.set_title(view.name, fontsize=9)
             ax.set_xticks([0, view.cells.shape[1] - 1])
             ax.set_yticks([0, view.cells.shape[0] - 1])

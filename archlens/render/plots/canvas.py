@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from archlens.errors import UsageError
-from archlens.render import ink
+from archlens.render.colours import INK, PAPER
 from archlens.render.svg import finish
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ _LOOK: dict[Any, Any] = {
     "axes.linewidth": 0.8,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "text.color": ink.INK,
-    "axes.edgecolor": ink.INK,
-    "axes.labelcolor": ink.INK,
-    "axes.titlecolor": ink.INK,
-    "xtick.color": ink.INK,
-    "ytick.color": ink.INK,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
     "legend.frameon": False,
     "legend.fontsize": 8,
     "hatch.linewidth": 0.6,
@@ -96,7 +96,7 @@ def written(made: Figure, form: str, *, prefix: str = "", standalone: bool = Tru
     metadata = (
         {"Software": None} if form == "png" else {"CreationDate": None, "Creator": None, "Producer": None}
     )
-    made.savefig(out, format=form, dpi=DPI, facecolor=ink.PAPER, metadata=metadata)
+    made.savefig(out, format=form, dpi=DPI, facecolor=PAPER, metadata=metadata)
     return out.getvalue()
 
 

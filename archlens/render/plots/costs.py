@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from archlens.errors import UsageError
-from archlens.explain.comparison import Comparison
-from archlens.explain.published import Ablation, about, family_of
-from archlens.render import ink
+from archlens.findings.comparison import Comparison
+from archlens.findings.evidence.published import Ablation, about, family_of
+from archlens.render.colours import INK, SERIES, SOFT, STEPS, TEXT
 from archlens.render.plots.canvas import HATCHES, MARKERS, figure, look, written
-from archlens.results import LayerReport, Report
+from archlens.report import LayerReport, Report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -99,11 +99,11 @@ def cost_picture(
 def _scatter(ax: Axes, points: Sequence[CostPoint], values: Sequence[float | None], title: str) -> None:
     """Named points, joined in the order given by a thin line."""
     known = [(p, v) for p, v in zip(points, values, strict=True) if v is not None]
-    ax.plot([p.gmacs for p, _ in known], [v for _, v in known], color=ink.INK, alpha=0.35, linewidth=0.9)
+    ax.plot([p.gmacs for p, _ in known], [v for _, v in known], color=INK, alpha=0.35, linewidth=0.9)
     for index, (point, value) in enumerate(zip(points, values, strict=True)):
         if value is None:
             continue
-        colour = ink.SERIES[index % len(ink.SERIES)]
+        colour = SERIES[index % len(SERIES)]
         marker = MARKERS[index % len(MARKERS)]
         ax.plot(point.gmacs, value, marker, color=colour, markersize=8, gid=f"point-{index}")
     ax.set_xscale("log")
@@ -118,7 +118,7 @@ def _scatter(ax: Axes, points: Sequence[CostPoint], values: Sequence[float | Non
     if not title.startswith("published"):
         ax.set_ylim(bottom=-0.05 * max((v for _, v in known), default=1))
     _names(ax, known)
-    ax.grid(color=ink.INK, alpha=0.15, linewidth=0.6)
+    ax.grid(color=INK, alpha=0.15, linewidth=0.6)
 
 
 def _names(ax: Axes, known: Sequence[tuple[CostPoint, float]]) -> None:
@@ -205,13 +205,13 @@ def _one(name: str, stages: Sequence[StageCost]) -> Figure:
             places,
             shares,
             height=0.25,
-            color=ink.SERIES[index],
+            color=SERIES[index],
             hatch=HATCHES[index],
             edgecolor="#ffffff",
             linewidth=0.4,
             label=label,
         )
-        ax.bar_label(bars, [f"{share:.1f} %" for share in shares], fontsize=6.5, padding=2, color=ink.INK)
+        ax.bar_label(bars, [f"{share:.1f} %" for share in shares], fontsize=6.5, padding=2, color=INK)
     ax.set_yticks(range(len(stages)), [s.name for s in stages])
     ax.invert_yaxis()
     ax.margins(x=0.12)
@@ -233,13 +233,13 @@ def _several(networks: Sequence[tuple[str, Sequence[StageCost]]]) -> Figure:
                 width,
                 left=left,
                 height=0.68,
-                color=ink.STEPS[index % len(ink.STEPS)],
-                edgecolor=ink.SOFT,
+                color=STEPS[index % len(STEPS)],
+                edgecolor=SOFT,
                 linewidth=0.6,
             )
             word = stage.name.split(".")[-1]
             if width > widest * 0.011 * len(word):
-                ax.text(left + width / 2, row, word, ha="center", va="center", fontsize=7, color=ink.TEXT)
+                ax.text(left + width / 2, row, word, ha="center", va="center", fontsize=7, color=TEXT)
             left += width
         ax.text(left + widest * 0.01, row, f"{left:.0f}", va="center", fontsize=8)
     ax.set_yticks(range(len(networks)), [name for name, _ in networks])

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from archlens.analyses.coverage import places, seen_shares
+from archlens.analyses.fields.coverage import places, seen_shares
 from archlens.errors import UsageError
-from archlens.explain.subject import Subject
-from archlens.render import ink
+from archlens.render.colours import PAPER, TEXT
 from archlens.render.plots.canvas import HEAT, figure, look, written
-from archlens.results import Report
+from archlens.report import Report
+from archlens.study import Subject
 
 
 def coverage_map(report: Report) -> NDArray[np.float64]:
@@ -44,7 +44,7 @@ def coverage_picture(report: Report, form: str, *, prefix: str = "", standalone:
         bar = made.colorbar(image, ax=ax, label="share of the image inside the visible box", shrink=0.9)
         bar.set_ticks([0, 0.25, 0.5, 0.75, 1])
         if float(np.ptp(shares)) > 0:
-            lines = ax.contour(shares, levels=[0.25, 0.5, 0.75, 0.999], colors=ink.PAPER, linewidths=0.8)
+            lines = ax.contour(shares, levels=[0.25, 0.5, 0.75, 0.999], colors=PAPER, linewidths=0.8)
             ax.clabel(lines, fmt=lambda v: f"{v:.0%}", fontsize=7)
         for name, at in places(shares.shape).items():
             corner = name == "corner"
@@ -56,10 +56,10 @@ def coverage_picture(report: Report, form: str, *, prefix: str = "", standalone:
                 textcoords="offset points",
                 va="top",
                 fontsize=8,
-                color=ink.TEXT,
+                color=TEXT,
                 bbox={
                     "boxstyle": "round,pad=0.2",
-                    "facecolor": ink.PAPER,
+                    "facecolor": PAPER,
                     "edgecolor": "none",
                     "alpha": 0.85,
                 },

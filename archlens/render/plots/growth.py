@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from archlens.analyses.expected_erf import middle
-from archlens.explain.subject import Subject
-from archlens.explain.use import Lens
-from archlens.render import ink
+from archlens.analyses.expected.field import middle
+from archlens.analyses.expected.lens import Lens
+from archlens.render.colours import INK, SERIES
 from archlens.render.plots.canvas import MARKERS, figure, label_ends, look, written
 from archlens.render.plots.spans import spans
-from archlens.results import Report
+from archlens.report import Report
+from archlens.study import Subject
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -116,7 +116,7 @@ def growth_picture(
 
         ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
         for side in sorted({line.image for line in lines}):
-            ax.axhline(side, color=ink.INK, linewidth=1.1, linestyle=(0, (8, 3)))
+            ax.axhline(side, color=INK, linewidth=1.1, linestyle=(0, (8, 3)))
             ax.annotate(
                 f"input {side} px",
                 (0.005, side),
@@ -124,7 +124,7 @@ def growth_picture(
                 xytext=(0, 3),
                 textcoords="offset points",
                 fontsize=8,
-                color=ink.INK,
+                color=INK,
             )
         for index, line in enumerate(lines):
             _line(ax, line, index)
@@ -134,14 +134,19 @@ def growth_picture(
         else:
             made.draw_without_rendering()
             ends = [
-                (len(n.layers) - 1.0, float(n.theoretical[-1]), n.name, ink.SERIES[i % len(ink.SERIES)])
+                (
+                    len(n.layers) - 1.0,
+                    float(n.theoretical[-1]),
+                    n.name,
+                    SERIES[i % len(SERIES)],
+                )
                 for i, n in enumerate(lines)
             ]
             label_ends(ax, ends, 10)
             ax.set_title("How the field grows")
         ax.set_xlabel("depth: layers that compute or widen, along the widest way")
         ax.set_ylabel("side, px")
-        ax.grid(axis="y", color=ink.INK, alpha=0.18, linewidth=0.6)
+        ax.grid(axis="y", color=INK, alpha=0.18, linewidth=0.6)
         _legend(ax, lines)
         return written(
             made, form, prefix=prefix, standalone=standalone, label="Growth of the receptive field"
@@ -149,7 +154,7 @@ def growth_picture(
 
 
 def _line(ax: Axes, line: GrowthLine, index: int) -> None:
-    colour, marker = ink.SERIES[index % len(ink.SERIES)], MARKERS[index % len(MARKERS)]
+    colour, marker = SERIES[index % len(SERIES)], MARKERS[index % len(MARKERS)]
     depth = range(len(line.layers))
     ax.plot(
         depth,
@@ -201,7 +206,7 @@ def _stages(ax: Axes, line: GrowthLine) -> None:
     taken = -1.0
     for index, (name, first, last) in enumerate(line.stages):
         if index % 2 == 0:
-            ax.axvspan(first - 0.5, last + 0.5, color=ink.INK, alpha=0.07, linewidth=0)
+            ax.axvspan(first - 0.5, last + 0.5, color=INK, alpha=0.07, linewidth=0)
         middle_of, room = (first + last) / 2, len(line.layers) / 12
         if middle_of - taken < room / 4:
             continue
@@ -224,7 +229,7 @@ def _legend(ax: Axes, lines: Sequence[GrowthLine]) -> None:
     from matplotlib.lines import Line2D
 
     marker = MARKERS[0] if len(lines) == 1 else "o"
-    colour = ink.SERIES[0] if len(lines) == 1 else ink.INK
+    colour = SERIES[0] if len(lines) == 1 else INK
     handles = [
         Line2D([], [], color=colour, linewidth=1.8, label="theoretical"),
         Line2D([], [], color=colour, linewidth=1.4, linestyle=(0, (4, 2)), label="visible (centre)"),

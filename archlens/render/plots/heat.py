@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archlens.analyses.summaries import SHARES, centred_sides
+from archlens.analyses.expected.summaries import SHARES, centred_sides
 from archlens.errors import UsageError
-from archlens.field_map import FieldMap
-from archlens.render import ink
+from archlens.render.colours import CONTEXT, INK, PAPER, SERIES
 from archlens.render.plots.canvas import HEAT, figure, look, thinned, written
+from archlens.unit_field.result import FieldMap
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -132,8 +132,8 @@ def _support(ax: Axes, data: Heat) -> None:
     big = max(part.shape) > 700
     cells = thinned(part, 512) if big else part.astype(float)
     # Cells of a thinned map hold shares: any that is touched shows, more where it is denser.
-    colours = "Blues" if big else ListedColormap(["#f2f2f2", ink.SERIES[0]])
-    _image(ax, cells, data, cmap=colours, vmin=0, vmax=1)
+    shades = "Blues" if big else ListedColormap(["#f2f2f2", SERIES[0]])
+    _image(ax, cells, data, cmap=shades, vmin=0, vmax=1)
     _box(ax, data)
     if data.box is not None:
         inside = data.map[data.box[0] : data.box[2] + 1, data.box[1] : data.box[3] + 1]
@@ -157,8 +157,8 @@ def _box(ax: Axes, data: Heat) -> None:
     top, left, bottom, right = data.box
     size = (right - left + 1, bottom - top + 1)
     for colour, width, label in (
-        (ink.PAPER, 3.2, None),
-        (ink.CONTEXT, 1.6, f"visible box: {size[1]} × {size[0]}"),
+        (PAPER, 3.2, None),
+        (CONTEXT, 1.6, f"visible box: {size[1]} × {size[0]}"),
     ):
         ax.add_patch(
             Rectangle(
@@ -185,4 +185,4 @@ def _outline(ax: Axes, centre: tuple[float, float], side: float, style: str, lab
                 label=name,
             )
         )
-    ax.plot([], [], linestyle=style, color=ink.INK, label=label)
+    ax.plot([], [], linestyle=style, color=INK, label=label)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from archlens.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from archlens.explain.comparison import Comparison
-    from archlens.results import Report
+    from archlens.findings.comparison import Comparison
+    from archlens.report import Report
 
 ONE = ("growth", "boxes", "branches", "coverage", "stages")
 """Figures of one network."""

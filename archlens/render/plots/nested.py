@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from archlens.analyses.expected_erf import middle
+from archlens.analyses.expected.field import middle
 from archlens.errors import UsageError
-from archlens.explain.subject import Subject
-from archlens.render import ink
+from archlens.render.colours import SERIES
 from archlens.render.plots.canvas import STYLES, figure, look, written
 from archlens.render.plots.scene import background
 from archlens.render.plots.spans import spans
-from archlens.results import Report
+from archlens.report import Report
+from archlens.study import Subject
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def nested_picture(
         ax.imshow(background(size, image), extent=(-0.5, size[1] - 0.5, size[0] - 0.5, -0.5), alpha=0.85)
         halo = [withStroke(linewidth=3.6, foreground="#ffffff")]
         for index, (box, words) in reversed(list(enumerate(shown))):
-            colour = ink.SERIES[index % len(ink.SERIES)]
+            colour = SERIES[index % len(SERIES)]
             height, width = (h - low + 1 for low, h in zip(box.lo, box.hi, strict=True))
             ax.add_patch(
                 Rectangle(

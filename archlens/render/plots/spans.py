@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from archlens.analyses.growth import Growth
-from archlens.explain.subject import Subject
-from archlens.render.words import number
+from archlens.analyses.structure.growth import Growth
+from archlens.study import Subject
+from archlens.words import number
 
 
 def spans(s: Subject) -> list[tuple[str, list[Growth]]]:

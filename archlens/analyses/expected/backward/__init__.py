@@ -1,0 +1,1 @@
+"""Where a unit's gradient energy goes, node by node, from the unit to the image."""

@@ -1,0 +1,340 @@
+"""The coherent response: what a unit answers to a change that is the same all over a region.
+
+Pixel energy adds up squared gradients one pixel at a time; an object that is covered, or a wall painted
+another colour, changes a whole region at once. Then the gradients of a region add up before they are
+squared. A globally pooled branch hands the same small gradient to every pixel: in pixel energy it hardly
+counts, in the coherent response it does.
+
+With batch statistics over few values the gradient through them adds a faint uniform part, which a large
+region adds up; it is left out here: statistics are constants, as in evaluation. Of globally pooled branches
+over natural images the figures are upper estimates, two to three times too high (docs/expected_erf.md).
+
+A tangent walk, forwards: the change of a channel's value at p has second moment D(p), and at two places p, q
+the product of the changes has expectation a(p) a(q). Two maps a node, for one pattern in the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archlens.analyses.expected.backward.walk import reaches, statistics_factors, walk_back, winner_slope
+from archlens.analyses.expected.field import cut, delta, incoming, middle, spatial, without_rule
+from archlens.analyses.expected.forward import flattening, transfer
+from archlens.analyses.expected.forward.activations import pair, single
+from archlens.analyses.expected.forward.gates import Chain
+from archlens.analyses.expected.forward.transfer import Stage, fan_in, function, role, stages
+from archlens.analyses.expected.forward.walk import (
+    EPS,
+    Forward,
+    Moments,
+    Setting,
+    carried,
+    deviation,
+    forward,
+    slope_of_power,
+)
+from archlens.analyses.expected.summaries import centre_of, far_region
+from archlens.analyses.fields.taps import matrix
+from archlens.analyses.fields.visible import reshape_like
+from archlens.graph import Along, Edge, Full, Graph, Node, Permute, Reshape
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class CoherentResponse:
+    """A unit's answer to a change that is constant over a region.
+
+    Attributes:
+        response: Expected square of the gradient's sum over the region, summed over the origin's channels,
+            mean over the unit's.
+        energy: Expected sum of the squared gradient over the region: what independent pixels would give.
+        shares: Share of the response that comes through each branch, in the order asked for; they add up
+            to 1. Empty where no branches were asked for.
+        missing: Operations without a rule; then all figures are 0.
+    """
+
+    response: float
+    energy: float
+    shares: tuple[float, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    @property
+    def ratio(self) -> float:
+        """How many times more a coherent change is heard than the same energy in independent pixels."""
+        return self.response / self.energy if self.energy else 0.0
+
+
+def coherent_response(
+    graph: Graph,
+    node: int,
+    unit: Sequence[int] | None = None,
+    region: Bools | None = None,
+    origin: int | None = None,
+    *,
+    branches: int | Sequence[tuple[int, int]] | None = None,
+    setting: Setting | None = None,
+    moments: Forward | None = None,
+) -> CoherentResponse:
+    """The expected response of a unit to a pattern that is 1 on a region and 0 elsewhere.
+
+    Args:
+        graph: The captured network.
+        node: Id of the unit's node.
+        unit: One index for each of the node's position dimensions; default the middle.
+        region: Mask over the origin's spatial axes; default the far region, outside the centred square of
+            half the origin's side.
+        origin: Id of the node that is changed; default the image.
+        branches: A merge node or edges, as in `branch_shares`: divide the response among them.
+        setting, moments: As in `expected_erf`.
+    """
+    fwd = moments or forward(graph, setting or Setting())
+    origin = graph.inputs[0] if origin is None else origin
+    unit = middle(graph.nodes[node]) if unit is None else tuple(unit)
+    missing = without_rule(fwd, node, origin)
+    if missing:
+        return CoherentResponse(0.0, 0.0, (), missing)
+    start = graph.nodes[origin]
+    if region is None:
+        sizes = [start.shape[d] for d in start.positions]
+        region = far_region(sizes, centre_of(graph, node, unit, origin))
+    arrived = walk_back(fwd, {node: delta(graph.nodes[node], unit)}, origin).get(origin)
+    energy = 0.0 if arrived is None else float(spatial(start, arrived)[region].sum())
+    response = respond(fwd, node, unit, region, origin, {})
+    if branches is None:
+        return CoherentResponse(response, energy)
+    edges = incoming(graph, branches) if isinstance(branches, int) else list(branches)
+    parts = [respond(fwd, node, unit, region, origin, cut(graph, e, edges, node)) for e in edges]
+    total = sum(parts) or 1.0
+    return CoherentResponse(response, energy, tuple(p / total for p in parts))
+
+
+@dataclass(frozen=True)
+class _Tangent:
+    """Second moment of the change at a place, and its amplitude across places; shaped like the node with
+    size 1 along channels."""
+
+    own: Floats
+    across: Floats
+
+
+def respond(
+    fwd: Forward,
+    node: int,
+    unit: Sequence[int],
+    region: Bools,
+    origin: int,
+    only: Mapping[int, frozenset[int]],
+) -> float:
+    """The response alone, as in `coherent_response`, along the edges that `only` leaves (see `cut`)."""
+    graph = fwd.graph
+    start = graph.nodes[origin]
+    channels = float(np.prod([n for d, n in enumerate(start.shape) if d not in start.positions]))
+    shape = [n if d in start.positions else 1 for d, n in enumerate(start.shape)]
+    pattern = region.astype(float).reshape(shape)  # in one channel, any of them
+    tangents: dict[int, _Tangent] = {origin: _Tangent(pattern / channels, pattern / np.sqrt(channels))}
+    wanted = _wanted(graph, node, reaches(graph, origin))
+    last = {e.source: n.id for n in graph.nodes[: node + 1] if n.id in wanted for e in n.edges}
+    for n in graph.nodes[origin + 1 : node + 1]:
+        if n.id not in wanted:
+            continue
+        edges = [
+            (k, e)
+            for k, e in enumerate(n.edges)
+            if e.source in tangents and (n.id not in only or k in only[n.id])
+        ]
+        if edges:
+            tangents[n.id] = _node(fwd, n, edges, tangents)
+        for _, e in edges:
+            if last[e.source] == n.id:
+                tangents.pop(e.source, None)
+    if node not in tangents:
+        return 0.0
+    (energy,) = delta(graph.nodes[node], unit).values()
+    value = np.broadcast_to(tangents[node].own, energy.shape)[energy > 0].sum()
+    return float(value) * channels
+
+
+def _wanted(graph: Graph, node: int, dependent: list[bool]) -> set[int]:
+    """Nodes on the way from the origin to `node`."""
+    out = {node}
+    for n in reversed(graph.nodes[: node + 1]):
+        if n.id in out:
+            out.update(e.source for e in n.edges if dependent[e.source])
+    return out
+
+
+def _node(fwd: Forward, node: Node, edges: list[tuple[int, Edge]], tangents: dict[int, _Tangent]) -> _Tangent:
+    """A node's change is the sum of what its edges bring; branches are independent."""
+    parts = [_edge(fwd, node, k, e, tangents[e.source]) for k, e in edges]
+    chain = fwd.at(node.id).chain
+    ties = [1.0 if chain is None or k != chain.skip else _tied(chain) for k, _ in edges]
+    own = sum((p.own * c for p, c in zip(parts, ties, strict=True)), start=np.zeros(()))
+    squares = (p.across**2 * c**2 for p, c in zip(parts, ties, strict=True))
+    across = np.sqrt(sum(squares, start=np.zeros(())))
+    return _Tangent(np.asarray(own), np.asarray(across))
+
+
+def _tied(chain: Chain) -> float:
+    """How much likelier the ReLU of a residual sum is on where the identity carries something."""
+    return chain.on_given_skip() / max(chain.rectified[2], 1e-12)
+
+
+def _edge(fwd: Forward, node: Node, index: int, edge: Edge, t: _Tangent) -> _Tangent:
+    kind = role(node)
+    law = fwd.at(edge.source)
+    steps = stages(fwd.graph, edge)
+    if kind == "random":
+        return _random(fwd, node, steps, t)
+    if kind == "max_pool":
+        return _max_pool(fwd, node, steps, t)
+    for stage in steps:
+        t = _step(node, stage, t)
+    if kind == "batch_norm":
+        return _batch_norm(fwd, node, t)
+    own, across = _slopes(fwd, node, index, law)
+    return _Tangent(t.own * own, t.across * np.sqrt(max(across, 0.0)))
+
+
+def _batch_norm(fwd: Forward, node: Node, t: _Tangent) -> _Tangent:
+    """Division by the deviation, which a coherent change may share with the images: see `flattening`."""
+    factor = statistics_factors(fwd, node)[0] / deviation(fwd, node)
+    flat = fwd.flat.get(node.id, flattening.NONE)
+    together = t.across**2
+    own = np.maximum(flat.energy * t.own + (flat.coherent - flat.energy) * together, 0.0)
+    return _Tangent(own * factor, np.sqrt(together * flat.coherent * factor))
+
+
+def _far(values: Floats) -> float:
+    """A function of the lag, averaged over the table's lags beyond 0."""
+    return float(values[1:].mean()) if len(values) > 1 else float(values[0])
+
+
+def _slopes(fwd: Forward, node: Node, index: int, law: Moments) -> tuple[float, float]:
+    """E f'^2 at one place, E f' f' at two."""
+    kind = role(node)
+    if kind == "layer_norm":
+        factor = 1.0 / (law.variance + EPS)
+        return factor, factor
+    if kind == "activation":
+        f = function(node)
+        assert f is not None
+        one = single(f, law.mean, law.variance)[2]
+        two = _far(pair(f, law.mean, law.variance, law.cov[1:], slope=True))
+        if f.name == "relu" and law.chain is not None:
+            on = law.chain.rectified[2]
+            return on, two * (on / one) ** 2
+        return one, two
+    if kind in ("product", "divide") and len(node.edges) == 1:
+        c = node.attrs.get("constant")
+        factor = 1.0 if c is None else float(c) ** (2 if kind == "product" else -2)
+        return factor, factor
+    if kind == "product":
+        if node.edges[0].source == node.edges[1].source and node.edges[0].steps == node.edges[1].steps:
+            return 2 * law.second, 2 * (_far(law.cov[1:]) + law.mean**2)
+        other = carried(fwd, node, node.edges[1 - index])
+        return other.second, _far(other.cov[1:]) + other.mean**2
+    if kind == "divide":
+        top, bottom = (fwd.at(e.source) for e in node.edges)
+        if index == 0:
+            return 1 / bottom.mean**2, 1 / bottom.mean**2
+        return top.second / bottom.mean**4, (_far(top.cov[1:]) + top.mean**2) / bottom.mean**4
+    if kind == "power":
+        factor = slope_of_power(law.mean, float(node.attrs["constant"])) ** 2
+        return factor, factor
+    return 1.0, 1.0
+
+
+def _random(fwd: Forward, node: Node, steps: list[Stage], t: _Tangent) -> _Tangent:
+    """Own taps add up squared; across places equal taps meet, taken at the window's mean amplitude."""
+    channels = fan_in(node)
+    own, across, taps = t.own, t.across, 1.0
+    for stage in steps:
+        step = stage.step
+        if not isinstance(step, Along):
+            own, across = _moved(stage, own), _moved(stage, across)
+        elif stage.positional:
+            n_in = stage.before[step.dim]
+            if isinstance(step.geometry, Full):
+                own = _expand(own, step.dim, n_in).sum(step.dim, keepdims=True)
+                across = _expand(across, step.dim, n_in).sum(step.dim, keepdims=True)
+                count: float = n_in
+            else:
+                a = matrix(step.geometry, n_in, step.size)
+                own, across = _apply(a, own, step.dim), _apply(a, across, step.dim)
+                count = step.geometry.kernel if hasattr(step.geometry, "kernel") else 1
+                if node.attrs.get("transposed"):
+                    count /= getattr(step.geometry, "stride", 1)
+            taps *= count
+    gain = fwd.setting.gain
+    return _Tangent(own * gain / taps, across / taps * np.sqrt(gain)) if channels else t
+
+
+def _max_pool(fwd: Forward, node: Node, steps: list[Stage], t: _Tangent) -> _Tangent:
+    """The winner is any of the window's values; it is likelier than they to be on the steep side."""
+    own, across = t.own, t.across
+    along = [s for s in steps if isinstance(s.step, Along) and s.positional]
+    factor = winner_slope(fwd, fwd.graph.nodes[node.edges[0].source], along)
+    for stage in steps:
+        step = stage.step
+        if isinstance(step, Along) and stage.positional:
+            n_in = stage.before[step.dim]
+            a = matrix(step.geometry, n_in, step.size).copy()
+            a.data[:] = 1.0
+            count = np.maximum(np.asarray(a.sum(axis=1)).ravel(), 1)
+            shape = [-1 if d == step.dim else 1 for d in range(own.ndim)]
+            own = _apply(a, own, step.dim) / count.reshape(shape)
+            across = _apply(a, across, step.dim) / count.reshape(shape)
+        elif not isinstance(step, Along):
+            own, across = _moved(stage, own), _moved(stage, across)
+    return _Tangent(own * factor, across * factor)
+
+
+def _step(node: Node, stage: Stage, t: _Tangent) -> _Tangent:
+    """A fixed linear step: amplitudes add up, what is left of the energy adds up squared."""
+    step = stage.step
+    if not isinstance(step, Along):
+        return _Tangent(_moved(stage, t.own), _moved(stage, t.across))
+    n_in = stage.before[step.dim]
+    a = transfer.weights(node, step, n_in)
+    if not stage.positional:
+        if isinstance(step.geometry, Full) and n_in == 1:
+            return t
+        share = float(a.multiply(a).sum()) / step.size
+        return _Tangent(t.own * share, t.across * np.sqrt(share))
+    if node.op in ("pixel_shuffle", "pixel_unshuffle", "unfold", "fold") and hasattr(step.geometry, "kernel"):
+        a = matrix(step.geometry, n_in, step.size)
+        if node.op in ("pixel_unshuffle", "unfold"):  # each channel reads one of the window's places
+            a = a / step.geometry.kernel
+    across = _apply(a, t.across, step.dim)
+    loose = np.maximum(t.own - t.across**2, 0.0)
+    return _Tangent(across**2 + _apply(a.multiply(a).tocsr(), loose, step.dim), across)
+
+
+def _moved(stage: Stage, values: Floats) -> Floats:
+    if isinstance(stage.step, Permute):
+        return np.transpose(values, stage.step.dims)
+    if not isinstance(stage.step, Reshape):
+        return values
+    out: Floats = reshape_like(values, stage.before, stage.after)
+    return out
+
+
+def _expand(values: Floats, dim: int, size: int) -> Floats:
+    return values if values.shape[dim] == size else np.repeat(values, size, axis=dim)
+
+
+def _apply(a: object, values: Floats, dim: int) -> Floats:
+    """A sparse matrix along one dimension."""
+    from scipy import sparse
+
+    m = sparse.csr_array(a)
+    moved = np.moveaxis(_expand(values, dim, m.shape[1]), dim, 0)
+    flat = m @ np.ascontiguousarray(moved.reshape(moved.shape[0], -1))
+    out: Floats = np.moveaxis(flat.reshape(m.shape[0], *moved.shape[1:]), 0, dim)
+    return out

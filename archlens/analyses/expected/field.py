@@ -1,0 +1,273 @@
+"""The expected effective receptive field, in closed form.
+
+Luo, Li, Urtasun & Zemel (NeurIPS 2016) measure the effective field as the gradient of a unit with respect to
+the image, averaged over random weights. The average needs no sampling: see `energy` for the walk and
+`moments` for what it needs to know about the activations. Every result carries its assumptions; where an
+operation has no rule there is no map, and `missing` names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archlens.analyses.expected.backward.walk import Band, reaches, walk_back, zero_lag
+from archlens.analyses.expected.forward.transfer import interpolates, role
+from archlens.analyses.expected.forward.walk import Forward, Setting, forward
+from archlens.analyses.expected.summaries import centre_of, far_share
+from archlens.graph import Graph, Node
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ExpectedField:
+    """The expected effective field of one unit.
+
+    Attributes:
+        node: Id of the node the unit belongs to.
+        unit: One index for each of `node.positions`.
+        origin: Id of the node that it looks at; the image by default.
+        energy: Expected squared gradient, of the shape of the origin's spatial axes, normalised to sum 1;
+            None where an operation has no rule, or where nothing reaches the unit.
+        gain: The sum before normalisation: over the origin's positions and channels, mean over the unit's.
+        centre: The unit's own centre in the origin, per axis, px.
+        assumptions: What the expectation is taken over, in sentences.
+        missing: Operations without a rule on the way, as "layer (op)".
+    """
+
+    node: int
+    unit: tuple[int, ...]
+    origin: int
+    energy: Floats | None
+    gain: float
+    centre: tuple[float, ...]
+    assumptions: tuple[str, ...]
+    missing: tuple[str, ...] = ()
+
+
+def expected_erf(
+    graph: Graph,
+    node: int,
+    unit: Sequence[int] | None = None,
+    origin: int | None = None,
+    *,
+    setting: Setting | None = None,
+    moments: Forward | None = None,
+) -> ExpectedField:
+    """The expected effective field of one unit of a node.
+
+    Args:
+        graph: The captured network.
+        node: Id of the unit's node.
+        unit: One index for each of the node's position dimensions; default the middle, n // 2.
+        origin: Id of the node to look at; default the image.
+        setting: Statistics, images, batch and gain that the expectation is taken over.
+        moments: `forward(graph, setting)`, where it is at hand already (it is the same for all units).
+    """
+    fwd = moments or forward(graph, setting or Setting())
+    origin = graph.inputs[0] if origin is None else origin
+    unit = middle(graph.nodes[node]) if unit is None else tuple(unit)
+    centre = centre_of(graph, node, unit, origin)
+    missing = without_rule(fwd, node, origin)
+    said = assumptions(fwd, node)
+    if missing:
+        return ExpectedField(node, unit, origin, None, 0.0, centre, said, missing)
+    arrived = walk_back(fwd, {node: delta(graph.nodes[node], unit)}, origin).get(origin)
+    energy, gain = (None, 0.0) if arrived is None else normalised(graph.nodes[origin], arrived)
+    return ExpectedField(node, unit, origin, energy, gain, centre, said)
+
+
+@dataclass(frozen=True)
+class BranchShare:
+    """What one branch brings to a unit.
+
+    Attributes:
+        edge: (node, index of its edge): where the branch arrives.
+        source: Id of the branch's last node.
+        share: Of the energy that all given branches bring.
+        far: Of the energy that they bring from outside the centred square of half the origin's side.
+        far_of_own: Share of the branch's own energy that is far.
+        field: The branch's own map, normalised to sum 1; None where it brings nothing.
+    """
+
+    edge: tuple[int, int]
+    source: int
+    share: float
+    far: float
+    far_of_own: float
+    field: Floats | None
+
+
+def branch_shares(
+    graph: Graph,
+    branches: int | Sequence[tuple[int, int]],
+    node: int,
+    unit: Sequence[int] | None = None,
+    origin: int | None = None,
+    *,
+    setting: Setting | None = None,
+    moments: Forward | None = None,
+) -> list[BranchShare]:
+    """How a unit's expected energy divides among branches: one backward walk a branch; shares add up to 1.
+
+    Args:
+        graph: The captured network.
+        branches: A merge node (its branches are those of `incoming`), or edges as (node, edge index).
+        node: Id of the unit's node, at or behind the merge.
+        unit, origin, setting, moments: As in `expected_erf`.
+
+    Returns:
+        One entry a branch, in the order given; empty where an operation has no rule.
+    """
+    fwd = moments or forward(graph, setting or Setting())
+    origin = graph.inputs[0] if origin is None else origin
+    unit = middle(graph.nodes[node]) if unit is None else tuple(unit)
+    edges = incoming(graph, branches) if isinstance(branches, int) else list(branches)
+    if without_rule(fwd, node, origin):
+        return []
+    centre = centre_of(graph, node, unit, origin)
+    maps = [_energy_through(fwd, edge, node, unit, origin, all_edges=edges) for edge in edges]
+    totals = [0.0 if m is None else float(m.sum()) for m in maps]
+    fars = [0.0 if m is None else far_share(m, centre) * t for m, t in zip(maps, totals, strict=True)]
+    whole, far = sum(totals) or 1.0, sum(fars) or 1.0
+    return [
+        BranchShare(
+            edge=e,
+            source=graph.nodes[e[0]].edges[e[1]].source,
+            share=t / whole,
+            far=f / far,
+            far_of_own=f / t if t else 0.0,
+            field=None if m is None or not t else m / t,
+        )
+        for e, m, t, f in zip(edges, maps, totals, fars, strict=True)
+    ]
+
+
+def incoming(graph: Graph, merge: int) -> list[tuple[int, int]]:
+    """The edges that arrive at a merge. A sum of sums (a + b + c is two additions) counts as one merge."""
+    out: list[tuple[int, int]] = []
+    readers = graph.consumers()
+    node = graph.nodes[merge]
+    for index, edge in enumerate(node.edges):
+        source = graph.nodes[edge.source]
+        inner = source.op == node.op == "add" and len(source.edges) > 1 and len(readers[source.id]) == 1
+        if inner:
+            out += incoming(graph, source.id)
+        else:
+            out.append((merge, index))
+    return out
+
+
+def _energy_through(
+    fwd: Forward,
+    edge: tuple[int, int],
+    node: int,
+    unit: Sequence[int],
+    origin: int,
+    all_edges: Sequence[tuple[int, int]],
+) -> Floats | None:
+    """The energy map of the origin along paths that use one edge of a cut, and none of the others."""
+    graph = fwd.graph
+    only = cut(graph, edge, all_edges, node)
+    arrived = walk_back(fwd, {node: delta(graph.nodes[node], unit)}, origin, only).get(origin)
+    return None if arrived is None else spatial(graph.nodes[origin], arrived)
+
+
+def cut(
+    graph: Graph, edge: tuple[int, int], cuts: Sequence[tuple[int, int]], node: int
+) -> dict[int, frozenset[int]]:
+    """Edges to follow so that all paths from `node` run through `edge`: its merge's other edges are left out,
+    and so is every path that goes round the merge."""
+    merge, index = edge
+    after = reaches(graph, merge)
+    only: dict[int, frozenset[int]] = {merge: frozenset([index])}
+    for n in graph.nodes[merge + 1 : node + 1]:
+        if after[n.id]:
+            taken = frozenset(k for k, e in enumerate(n.edges) if after[e.source])
+            only[n.id] = taken - frozenset(k for m, k in cuts if m == n.id and (m, k) != edge)
+    return only
+
+
+# ------------------------------------------------------------------ helpers
+
+
+def middle(node: Node) -> tuple[int, ...]:
+    """The default unit: n // 2 along each position dimension."""
+    return tuple(node.shape[d] // 2 for d in node.positions)
+
+
+def delta(node: Node, unit: Sequence[int]) -> Band:
+    """A gradient of 1 at one channel of a unit, any of them: a mean over its channels."""
+    shape = [n if d in node.positions else 1 for d, n in enumerate(node.shape)]
+    where = [0] * len(shape)
+    for dim, index in zip(node.positions, unit, strict=True):
+        if not 0 <= index < node.shape[dim]:
+            raise IndexError(f"unit {tuple(unit)} lies outside the map {tuple(node.shape)}")
+        where[dim] = index
+    start = np.zeros(shape)
+    channels = np.prod([n for d, n in enumerate(node.shape) if d not in node.positions], initial=1.0)
+    start[tuple(where)] = 1.0 / float(channels)
+    return {zero_lag(node): start}
+
+
+def spatial(node: Node, energy: Floats) -> Floats:
+    """A map over the node's positions: summed over its channels."""
+    channels = float(np.prod([n for d, n in enumerate(node.shape) if d not in node.positions]))
+    return np.asarray(energy).reshape([node.shape[d] for d in node.positions]) * channels
+
+
+def normalised(node: Node, energy: Floats) -> tuple[Floats | None, float]:
+    """The map with sum 1, and its sum."""
+    values = spatial(node, energy)
+    total = float(values.sum())
+    return (values / total, total) if total > 0 else (None, 0.0)
+
+
+def without_rule(fwd: Forward, node: int, origin: int) -> tuple[str, ...]:
+    """Operations without a rule that the unit's field depends on, as "layer (op)"."""
+    del origin  # the moments of all earlier nodes matter, also of those before the origin
+    graph = fwd.graph
+    names = {n: layer.name for layer in graph.layers for n in layer.nodes}
+    seen = ancestors(graph, node)
+    return tuple(
+        dict.fromkeys(f"{names.get(n, 'input')} ({op})" for n, op in fwd.missing.items() if n in seen)
+    )
+
+
+def ancestors(graph: Graph, node: int) -> set[int]:
+    """All nodes that a node depends on, itself included."""
+    out = {node}
+    for n in reversed(graph.nodes[: node + 1]):
+        if n.id in out:
+            out.update(e.source for e in n.edges)
+    return out
+
+
+def assumptions(fwd: Forward, node: int) -> tuple[str, ...]:
+    """What the figures rest on, in sentences for a reader."""
+    graph, setting = fwd.graph, fwd.setting
+    seen = ancestors(graph, node)
+    nodes = [graph.nodes[n] for n in seen]
+    said = [
+        f"Random weights: independent, zero mean, variance {setting.gain:g} / fan-in, no biases; "
+        "not the field of trained weights."
+    ]
+    if setting.images == "white":
+        said.append("Images of white noise.")
+    else:
+        said.append("Images of 1/f noise, correlated over distance as photographs are.")
+    if any(n.op == "batch_norm" for n in nodes):
+        if setting.statistics == "frozen":
+            said.append("Batch norm as the identity: a fresh network in evaluation mode.")
+        else:
+            count = "many" if setting.batch is None else str(setting.batch)
+            said.append(f"Batch norm divides by its input's own deviation, over {count} images.")
+    if any(n.op.startswith("conv_transpose") and interpolates(n) for n in nodes):
+        said.append("Frozen class-to-class transposed convolutions hold bilinear weights.")
+    if any(role(n) == "product" and len(n.edges) == 1 and n.attrs.get("constant") is None for n in nodes):
+        said.append("Learned scales count as 1.")
+    return tuple(said)

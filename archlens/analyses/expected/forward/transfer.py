@@ -1,0 +1,253 @@
+"""What an edge does to a map of energies: its steps with their shapes, and the weights of its taps.
+
+The tap matrices of `taps` know which inputs an output reads. How much of each depends on the operation: an
+average pool divides by its window, a frozen deconvolution interpolates, a convolution has random weights
+(then the taps are 1 and the analysis puts in the variance).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from archlens.analyses.expected.forward.activations import Activation
+from archlens.analyses.fields.taps import matrix
+from archlens.graph import Along, Edge, Full, Geometry, Graph, Keep, Node, Step, TransposedWindow, Window
+from archlens.graph.layouts import carry
+
+Floats = NDArray[np.float64]
+
+Role = Literal[
+    "input", "random", "linear", "max_pool", "batch_norm", "layer_norm", "activation", "product", "divide",
+    "power", "constant", "unknown",
+]  # fmt: skip
+
+# Fixed linear operations: sums, moves and weighted means of what they read. The order of the list is free.
+_LINEAR = frozenset(
+    {
+        "add", "sub", "cat", "stack", "copy", "identity", "dropout", "alias", "reshape", "permute",
+        "slice", "crop", "select", "split", "expand", "repeat", "roll", "flip", "gather", "pad",
+        "interpolate", "mean", "sum", "avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d",
+        "adaptive_avg_pool2d", "adaptive_avg_pool3d", "pixel_shuffle", "pixel_unshuffle", "unfold",
+        "fold",
+    }
+)  # fmt: skip
+_MAX = frozenset(
+    {
+        "max_pool1d", "max_pool2d", "max_pool3d", "adaptive_max_pool2d", "adaptive_max_pool3d",
+    }
+)  # fmt: skip
+
+
+def role(node: Node) -> Role:
+    """Which rule of the expected field an operation falls under; `unknown` where there is none."""
+    if node.unknown is not None or any(isinstance(s, Keep) for e in node.edges for s in e.steps):
+        return "unknown"
+    if node.op == "input":
+        return "input"
+    if not node.edges:
+        return "constant"
+    if node.op.startswith("conv") and "weight" in node.attrs:
+        return "linear" if interpolates(node) else "random"
+    if node.op == "linear":
+        return "random"
+    if node.op in _LINEAR:
+        return "linear"
+    if node.op in _MAX:
+        return "max_pool"
+    if node.op in ("batch_norm", "layer_norm"):
+        return node.op if len(node.edges) == 1 or _over_channels(node) else "unknown"  # type: ignore[return-value]
+    if node.op == "mul":
+        return "product"
+    if node.op == "div":
+        return "divide"
+    if node.op == "pow":
+        return "power" if len(node.edges) == 1 and node.attrs.get("constant") is not None else "unknown"
+    if function(node) is not None:
+        return "activation"
+    return "unknown"
+
+
+def function(node: Node) -> Activation | None:
+    """The scalar function of an activation node, where there is a formula for it."""
+    name = node.attrs.get("function")
+    if not isinstance(name, str):
+        return None
+    f = Activation(name, tuple(node.attrs.get("constants", ())))
+    return f if f.known else None
+
+
+def _over_channels(node: Node) -> bool:
+    """Whether a layer norm's statistics run over channels only, not over positions."""
+    return all(
+        not isinstance(s, Along) or all(a.axis < 0 for a in node.layout[s.dim])
+        for e in node.edges
+        for s in e.steps
+    )
+
+
+def interpolates(node: Node) -> bool:
+    """Whether a transposed convolution is FCN's fixed bilinear upsampling: frozen, class to class, with the
+    kernel that goes with its stride. Its values are not captured; the shape tells."""
+    attrs = node.attrs
+    if not (attrs.get("transposed") and attrs.get("frozen")):
+        return False
+    weight, groups = attrs["weight"], attrs["groups"]
+    strides = [
+        s.geometry.stride
+        for s in node.edges[0].steps
+        if isinstance(s, Along) and isinstance(s.geometry, TransposedWindow)
+    ]
+    kernels = weight[2:]
+    return weight[0] == weight[1] * groups and all(
+        1 < s < k <= 2 * s for k, s in zip(kernels, strides, strict=True)
+    )
+
+
+# ------------------------------------------------------------------ steps with their shapes
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of an edge. `axis` is the input axis that the step's dimension runs along; -1 for channels,
+    -2 where several axes share the dimension (tokens)."""
+
+    step: Step
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    axis: int
+
+    @property
+    def positional(self) -> bool:
+        """Whether the dimension runs along positions."""
+        return self.axis != -1
+
+
+def stages(graph: Graph, edge: Edge) -> list[Stage]:
+    """The steps of an edge with shapes and axes, in forward order."""
+    source = graph.nodes[edge.source]
+    shape, layout = source.shape, source.layout
+    out = []
+    for step in edge.steps:
+        axis = -1
+        new_layout, new_shape = carry(layout, shape, step)
+        if isinstance(step, Along):
+            axes = {a.axis for lay in (layout, new_layout) for a in lay[step.dim] if a.axis >= 0}
+            axis = -1 if not axes else axes.pop() if len(axes) == 1 else -2
+        out.append(Stage(step, shape, new_shape, axis))
+        layout, shape = new_layout, new_shape
+    return out
+
+
+def weights(node: Node, step: Along, n_in: int) -> sparse.csr_array:
+    """The (n_out, n_in) matrix of a fixed linear operation along one dimension."""
+    g = step.geometry
+    if node.op.startswith("avg_pool") and isinstance(g, Window):
+        return _average(g, n_in, step.size, bool(node.attrs.get("count_include_pad", True)),
+                        _divisor(node, step))  # fmt: skip
+    if isinstance(g, TransposedWindow) and node.op.startswith("conv_transpose"):
+        return _bilinear(g, n_in, step.size)
+    if isinstance(g, Full) and node.op == "sum":
+        return sparse.csr_array(np.ones((step.size, n_in)))
+    return matrix(g, n_in, step.size)
+
+
+def _divisor(node: Node, step: Along) -> float | None:
+    """An average pool's own divisor, taken along its first dimension."""
+    given = node.attrs.get("divisor")
+    if not given:
+        return None
+    first = next(s.dim for s in node.edges[0].steps if isinstance(s, Along))
+    return float(given) if step.dim == first else 1.0
+
+
+@lru_cache(maxsize=256)
+def _average(g: Window, n_in: int, n_out: int, padded: bool, divisor: float | None) -> sparse.csr_array:
+    taps = matrix(g, n_in, n_out)
+    start = np.arange(n_out) * g.stride - g.padding
+    if divisor is not None:
+        count: Any = np.full(n_out, divisor)
+    elif padded:  # torch counts padding, but not what ceil mode adds beyond it
+        count = np.minimum(start + g.kernel, n_in + g.padding) - start
+    else:
+        count = np.minimum(start + g.kernel, n_in) - np.maximum(start, 0)
+    return sparse.csr_array(sparse.diags_array(1.0 / np.maximum(count, 1)) @ taps)
+
+
+@lru_cache(maxsize=64)
+def _bilinear(g: TransposedWindow, n_in: int, n_out: int) -> sparse.csr_array:
+    """FCN's filler: 1 - |t / f - c| with f = ceil(k / 2), c = (2f - 1 - f % 2) / 2f."""
+    f = -(-g.kernel // 2)
+    c = (2 * f - 1 - f % 2) / (2.0 * f)
+    values = 1 - np.abs(np.arange(g.kernel) / f - c)
+    i = np.arange(n_in)[:, None]
+    out = i * g.stride - g.padding + np.arange(g.kernel)
+    keep = (out >= 0) & (out < n_out)
+    rows, cols = out[keep], np.broadcast_to(i, out.shape)[keep]
+    data = np.broadcast_to(values, out.shape)[keep]
+    return sparse.csr_array(sparse.coo_array((data, (rows, cols)), shape=(n_out, n_in)))
+
+
+@lru_cache(maxsize=4096)
+def lagged(g: Geometry, n_in: int, n_out: int, lag_out: int, lag_in: int) -> sparse.csr_array:
+    """For taps of weight 1 that are the same random weight wherever they land: the (n_out, n_in) matrix of
+    pairs (o, i), (o + lag_out, i + lag_in) that go through one tap."""
+    taps = matrix(g, n_in, n_out)
+    if lag_out == 0 and lag_in == 0:
+        return taps
+    step = g.stride if isinstance(g, (Window, TransposedWindow)) else 1
+    same = lag_in == lag_out * step if not isinstance(g, TransposedWindow) else lag_out == lag_in * step
+    if not same:
+        return sparse.csr_array((n_out, n_in))
+    o, i = taps.nonzero()
+    keep = (o + lag_out >= 0) & (o + lag_out < n_out) & (i + lag_in >= 0) & (i + lag_in < n_in)
+    ones = np.ones(int(keep.sum()))
+    return sparse.csr_array(sparse.coo_array((ones, (o[keep], i[keep])), shape=(n_out, n_in)))
+
+
+def products(a: sparse.csr_array, *others: tuple[sparse.csr_array, int, int]) -> sparse.csr_array:
+    """a[o, i] * b[o + lag_out, i + lag_in] * ..., as a (n_out, n_in) matrix."""
+    out = a
+    for b, lag_out, lag_in in others:
+        out = sparse.csr_array(out.multiply(shifted(b, lag_out, lag_in)))
+    return out
+
+
+def shifted(a: sparse.csr_array, rows: int, cols: int) -> sparse.csr_array:
+    """The matrix of a[o + rows, i + cols]; zero outside."""
+    if rows == 0 and cols == 0:
+        return a
+    coo = a.tocoo()
+    o, i = coo.row - rows, coo.col - cols
+    keep = (o >= 0) & (o < a.shape[0]) & (i >= 0) & (i < a.shape[1])
+    return sparse.csr_array(sparse.coo_array((coo.data[keep], (o[keep], i[keep])), shape=a.shape))
+
+
+def fan_in(node: Node) -> float:
+    """Inputs that one output of a convolution or linear layer sums."""
+    weight, groups = node.attrs["weight"], node.attrs.get("groups", 1)
+    if node.op == "linear":
+        return float(weight[1])
+    if not node.attrs.get("transposed"):
+        return float(prod(weight[1:]))
+    strides = [
+        s.geometry.stride
+        for s in node.edges[0].steps
+        if isinstance(s, Along) and isinstance(s.geometry, TransposedWindow)
+    ]
+    taps = prod(k / s for k, s in zip(weight[2:], strides, strict=True))
+    return float(weight[0] / groups * taps)
+
+
+def fan_out(node: Node) -> float:
+    """Output channels that one input channel feeds."""
+    weight, groups = node.attrs["weight"], node.attrs.get("groups", 1)
+    if node.op == "linear":
+        return float(weight[0])
+    return float(weight[1]) if node.attrs.get("transposed") else float(weight[0]) / groups

@@ -1,0 +1,324 @@
+"""Forward mean-field: what the activations of a freshly initialised network look like, per node.
+
+With independent zero-mean weights of variance `gain / fan_in` (He: gain 2) a node is described by few
+numbers, the same for all of its channels: the mean, and the covariance of a channel's values at two
+positions as a function of their distance. Random weights keep distances apart: a convolution adds up
+products of equal taps, so a covariance at some lag stays at that lag (Poole et al., NeurIPS 2016; Xiao
+et al., ICML 2018). Only pooling and resizing mix lags.
+
+`cov` is a table over distances: entry 0 for two different images, then for the lags `Walk.lags` in px of the
+input, the first of which is 0 (the variance).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archlens.analyses.expected.forward import flattening
+from archlens.analyses.expected.forward.activations import pair, single
+from archlens.analyses.expected.forward.gates import Chain, rectified_normal
+from archlens.analyses.expected.forward.mixing import image_mean, max_pool, resampled, resamples
+from archlens.analyses.expected.forward.state import (
+    EPS,
+    LADDER,
+    Forward,
+    Images,
+    Moments,
+    Setting,
+    averaged,
+    blended,
+    finest,
+    jump_factor,
+    natural_correlation,
+    scaled,
+)
+from archlens.analyses.expected.forward.transfer import Stage, function, role, stages, weights
+from archlens.analyses.fields.taps import matrix
+from archlens.graph import Along, Edge, Full, Graph, Grouped, Node, Pad, TransposedWindow, Window
+
+__all__ = ["EPS", "Forward", "Images", "Moments", "Setting", "carried", "deviation", "forward"]
+
+Floats = NDArray[np.float64]
+
+
+def forward(graph: Graph, setting: Setting) -> Forward:
+    """Moments of all nodes, from the image to the outputs."""
+    image = graph.nodes[graph.inputs[0]]
+    extent = [image.shape[d] for d in image.positions]
+    reach = 1.5 * max(extent, default=1)
+    lags = np.array([v for v in LADDER if v <= reach], float)
+    walk = Forward(graph, setting, lags)
+    for node in graph.nodes:
+        law = None
+        if role(node) == "unknown":
+            walk.missing[node.id] = node.unknown or node.op
+        elif all(walk.nodes[e.source] is not None for e in node.edges):
+            law = flattening.follow(walk, node, _RULES[role(node)](walk, node))
+        walk.nodes.append(law)
+    return walk
+
+
+def _image(walk: Forward, node: Node) -> Moments:
+    spread = [node.shape[d] for d in node.positions]
+    if walk.setting.images == "white" or not spread:
+        correlation = (walk.lags == 0).astype(float)
+    else:
+        correlation = natural_correlation(walk.lags, max(spread))
+    flat = tuple(np.ones(n) for n in spread)
+    return Moments(0.0, np.concatenate([[0.0], correlation]), (1.0,) * len(spread), flat)
+
+
+def _constant(walk: Forward, _: Node) -> Moments:
+    axes = len(walk.at(walk.graph.inputs[0]).jump)
+    return Moments(0.0, np.zeros(len(walk.lags) + 1), (1.0,) * axes, (np.ones(1),) * axes)
+
+
+def _random(walk: Forward, node: Node) -> Moments:
+    edge = node.edges[0]
+    law = walk.at(edge.source)
+    own, cross = 1.0, 1.0  # how many taps are inside the map: at one position, at two independent ones
+    same = 1.0  # chance that two outputs use the same taps: phases of a transposed window do not
+    jump, profile = list(law.jump), list(law.profile)
+    lean = [np.ones_like(p) for p in profile]
+    for stage in stages(walk.graph, edge):
+        step = stage.step
+        if not (isinstance(step, Along) and stage.positional):
+            continue
+        n_in, g = stage.before[step.dim], step.geometry
+        if isinstance(g, (Window, TransposedWindow)):
+            phases = g.stride if isinstance(g, TransposedWindow) else 1
+            taps, same = g.kernel / phases, same / phases
+            here = profile[stage.axis] if stage.axis >= 0 else np.ones(n_in)
+            read = matrix(g, n_in, step.size) @ here / taps
+            own *= read.mean()
+            means = _tap_means(g, np.sqrt(here), step.size)
+            cross *= (means**2).sum() / taps
+            if stage.axis >= 0:
+                lean[stage.axis] = _lean(g, np.sqrt(here), means, step.size)
+                profile[stage.axis] = read / read.mean()
+                jump[stage.axis] *= g.stride if isinstance(g, Window) else 1 / g.stride
+        elif stage.axis >= 0:
+            profile[stage.axis] = lean[stage.axis] = np.ones(step.size)
+    cross = min(cross, own)
+    gain = walk.setting.gain
+    base = law.common + law.mean**2
+    cov = gain * (base * cross + (law.cov - law.common) * own * same)
+    cov[1] = gain * law.second * own
+    return Moments(0.0, cov, tuple(jump), tuple(profile), tuple(lean))
+
+
+def _tap_means(g: Window | TransposedWindow, values: Floats, n_out: int) -> Floats:
+    """For each tap, the mean over outputs of the value that it reads; 0 where it reads nothing."""
+    n_in = len(values)
+    if isinstance(g, TransposedWindow):
+        o = np.arange(n_in)[:, None] * g.stride - g.padding + np.arange(g.kernel) * g.dilation
+        sums = (((o >= 0) & (o < n_out)) * values[:, None]).sum(0)
+        return np.asarray(sums / n_out)
+    i = np.arange(n_out)[:, None] * g.stride - g.padding + np.arange(g.kernel) * g.dilation
+    inside = (i >= 0) & (i < n_in)
+    return np.asarray(np.where(inside, values[np.clip(i, 0, n_in - 1)], 0.0).mean(0))
+
+
+def _lean(g: Window | TransposedWindow, values: Floats, means: Floats, n_out: int) -> Floats:
+    """What each output shares with an output anywhere, tap by tap, relative to the mean."""
+    if isinstance(g, TransposedWindow):
+        return np.ones(n_out)
+    i = np.arange(n_out)[:, None] * g.stride - g.padding + np.arange(g.kernel) * g.dilation
+    inside = (i >= 0) & (i < len(values))
+    read = np.where(inside, values[np.clip(i, 0, len(values) - 1)], 0.0) @ means
+    return np.asarray(read / (read.mean() or 1.0))
+
+
+def _batch_norm(walk: Forward, node: Node) -> Moments:
+    source = node.edges[0].source
+    law = walk.at(source)
+    if walk.setting.statistics == "frozen":
+        return law
+    common = _removed(walk, law, walk.graph.nodes[source])
+    cov = (law.cov - common) / deviation(walk, node)
+    lean = law.lean or tuple(np.ones_like(p) for p in law.profile)
+    profile = []
+    for own, share in zip(law.profile, lean, strict=True):
+        line = np.maximum(law.second * own - common * (2 * share - 1), 1e-3 * law.second)
+        profile.append(line / line.mean())
+    return Moments(0.0, cov, law.jump, tuple(profile))
+
+
+def _removed(walk: Forward, law: Moments, node: Node) -> float:
+    """What batch statistics take away: the variance common to all images of the batch."""
+    if walk.setting.batch is None:
+        return law.common
+    return law.common + (image_mean(walk, law, node) - law.common) / walk.setting.batch
+
+
+def deviation(walk: Forward, node: Node) -> float:
+    """The variance that a batch norm divides by."""
+    source = node.edges[0].source
+    law = walk.at(source)
+    if walk.setting.statistics == "frozen":
+        return 1.0
+    return law.variance - _removed(walk, law, walk.graph.nodes[source]) + EPS
+
+
+def _layer_norm(walk: Forward, node: Node) -> Moments:
+    law = walk.at(node.edges[0].source)
+    return scaled(law, 0.0, law.cov / (law.variance + EPS))
+
+
+def _activation(walk: Forward, node: Node) -> Moments:
+    law = walk.at(node.edges[0].source)
+    f = function(node)
+    assert f is not None
+    mean, second, _ = single(f, law.mean, law.variance)
+    cov = pair(f, law.mean, law.variance, law.cov) - mean**2
+    cov[1] = second - mean**2
+    values = None
+    if f.name == "relu" and law.chain is not None:
+        mean, second, _, values = law.chain.rectified
+        cov *= (second - mean**2) / cov[1]
+    elif f.name == "relu":
+        values = rectified_normal(law.mean, law.variance)
+    return Moments(mean, cov, law.jump, law.profile, before=(f, law.mean, law.cov), values=values)
+
+
+def _linear(walk: Forward, node: Node) -> Moments:
+    parts = [carried(walk, node, e) for e in node.edges]
+    if node.op in ("add", "sub"):
+        sign = -1.0 if node.op == "sub" else 1.0
+        mean = parts[0].mean + sign * sum(p.mean for p in parts[1:])
+        constant = node.attrs.get("constant")
+        if len(parts) == 1 and constant is not None:
+            mean = mean + constant if node.op == "add" else _minus(node, mean, constant)
+        cov = np.sum([p.cov for p in parts], axis=0)
+        if len({e.source for e in node.edges}) < len(node.edges):  # x + x
+            cov = cov * len(parts)
+        return Moments(mean, cov, finest(parts), blended(parts), chain=_chain(node, parts))
+    # Parts that lie side by side along the channels (a concat): moments add up by their shares.
+    shares = [_channel_share(walk.graph, e) for e in node.edges]
+    if len(parts) == 1 and shares[0] == 1:
+        return parts[0]
+    mean = sum(s * p.mean for p, s in zip(parts, shares, strict=True))
+    raw = np.sum([s * (p.cov + p.mean**2) for p, s in zip(parts, shares, strict=True)], axis=0)
+    return Moments(mean, raw - mean**2, finest(parts), blended(parts, shares))
+
+
+def _chain(node: Node, parts: Sequence[Moments]) -> Chain | None:
+    """A sum of what a ReLU let through and one other term."""
+    if len(parts) != 2 or node.op != "add":
+        return None
+    for k, (own, other) in enumerate(zip(parts, parts[::-1], strict=True)):
+        if own.values is not None and other.values is None and not node.edges[k].steps:
+            return Chain(k, own.values, other.mean, float(np.sqrt(max(other.variance, 1e-12))))
+    return None
+
+
+def _minus(node: Node, mean: float, constant: float) -> float:
+    return constant - mean if node.attrs.get("name") == "rsub" else mean - constant
+
+
+def _channel_share(graph: Graph, edge: Edge) -> float:
+    """Share of a result's channels that an edge fills (concat, stack)."""
+    share = 1.0
+    for stage in stages(graph, edge):
+        if isinstance(stage.step, Along) and not stage.positional and not _mixing(stage.step):
+            taps = matrix(stage.step.geometry, stage.before[stage.step.dim], stage.step.size)
+            share *= taps.nnz / stage.step.size
+    return min(share, 1.0)
+
+
+def _mixing(step: Along) -> bool:
+    """Whether a step along channels averages them instead of moving them."""
+    return isinstance(step.geometry, (Window, Full, Grouped, Pad))
+
+
+def carried(walk: Forward, node: Node, edge: Edge) -> Moments:
+    """The moments behind the steps of an edge."""
+    law = walk.at(edge.source)
+    for stage in stages(walk.graph, edge):
+        if isinstance(stage.step, Along):
+            law = _along(node, law, stage)
+    positional = [s for s in stages(walk.graph, edge) if isinstance(s.step, Along) and s.positional]
+    if any(resamples(s) for s in positional):
+        return resampled(walk, node, walk.at(edge.source), law, positional)
+    return law
+
+
+def _along(node: Node, law: Moments, stage: Stage) -> Moments:
+    """Channel steps, borders and jumps; resampling is done for all axes at once."""
+    step = stage.step
+    assert isinstance(step, Along)
+    n_in = stage.before[step.dim]
+    if stage.positional:
+        if isinstance(step.geometry, Pad) and step.geometry.mode == "constant":
+            inside = min(1.0, n_in / step.size)
+            cov = inside**2 * (law.cov + law.mean**2) - (inside * law.mean) ** 2
+            cov[1] = inside * law.second - (inside * law.mean) ** 2
+            return replace(law, mean=inside * law.mean, cov=cov, before=None)
+        if stage.axis < 0:
+            return law
+        jump, profile = list(law.jump), list(law.profile)
+        jump[stage.axis] *= jump_factor(step, n_in)
+        profile[stage.axis] = averaged(profile[stage.axis], weights(node, step, n_in))
+        return replace(law, jump=tuple(jump), profile=tuple(profile))
+    if isinstance(step.geometry, Window) or (isinstance(step.geometry, Full) and n_in > 1):
+        a = weights(node, step, n_in)  # an average over channels: their variances shrink
+        squares = float(a.multiply(a).sum()) / step.size
+        return replace(law, mean=law.mean * float(a.sum()) / step.size, cov=law.cov * squares, before=None)
+    return law  # moved channels keep their law
+
+
+def _product(walk: Forward, node: Node) -> Moments:
+    a = carried(walk, node, node.edges[0])
+    if len(node.edges) == 1:
+        c = node.attrs.get("constant")
+        c = 1.0 if c is None else float(c)
+        return scaled(a, a.mean * c, a.cov * c**2)
+    if node.edges[0].source == node.edges[1].source and node.edges[0].steps == node.edges[1].steps:
+        return scaled(a, a.second, 2 * a.cov**2 + 4 * a.mean**2 * a.cov)
+    b = carried(walk, node, node.edges[1])
+    mean = a.mean * b.mean
+    cov = (a.cov + a.mean**2) * (b.cov + b.mean**2) - mean**2
+    return Moments(mean, cov, finest([a, b]), blended([a, b]))
+
+
+def _divide(walk: Forward, node: Node) -> Moments:
+    a = carried(walk, node, node.edges[0])
+    if len(node.edges) == 1:
+        c = float(node.attrs.get("constant") or 1.0)
+        return scaled(a, a.mean / c, a.cov / c**2)
+    b = carried(walk, node, node.edges[1])  # to first order in the spread of the divisor
+    c = b.mean or 1.0
+    return scaled(a, a.mean / c, a.cov / c**2 + a.mean**2 * b.cov / c**4)
+
+
+def _power(walk: Forward, node: Node) -> Moments:
+    law = walk.at(node.edges[0].source)
+    p = float(node.attrs["constant"])
+    if p == 2:
+        return scaled(law, law.second, 2 * law.cov**2 + 4 * law.mean**2 * law.cov)
+    return scaled(law, law.mean**p, law.cov * slope_of_power(law.mean, p) ** 2)
+
+
+def slope_of_power(mean: float, p: float) -> float:
+    """d/dx x^p at the mean: a power is only met where its base hardly varies (response normalisation)."""
+    return p * mean ** (p - 1) if mean > 0 else 0.0
+
+
+Rule = Callable[[Forward, Node], Moments]
+_RULES: dict[str, Rule] = {
+    "input": _image,
+    "constant": _constant,
+    "random": _random,
+    "linear": _linear,
+    "batch_norm": _batch_norm,
+    "layer_norm": _layer_norm,
+    "activation": _activation,
+    "max_pool": max_pool,
+    "product": _product,
+    "divide": _divide,
+    "power": _power,
+}

@@ -1,0 +1,1 @@
+"""What may be seen, exactly: theoretical fields, visible boxes, supports, and how sure they are."""

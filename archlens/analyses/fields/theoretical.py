@@ -1,0 +1,213 @@
+"""The theoretical receptive field of every node: kind, size, jump, start, per axis.
+
+Kinds, from best to worst known:
+
+* `local`   - a size (or one per phase) that does not depend on where the unit is;
+* `varies`  - it depends on the position in another way (adaptive bins, attention windows, branches whose
+  jumps drift apart);
+* `global`  - the whole input, whatever its size (a global mean, attention over all tokens);
+* `unknown` - an operation that is not understood lies on the way.
+
+Beside the last three the finite *local path* is kept: the field over all paths that avoid the node that
+made it so. Borders are ignored: beyond the crop this field says "may see"; the visible box says what a unit
+does see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from archlens.analyses.fields import lattice
+from archlens.analyses.fields.lattice import POINT, Lattice
+from archlens.graph import (
+    Along,
+    Edge,
+    Full,
+    Geometry,
+    Graph,
+    Keep,
+    Layout,
+    Node,
+    Pad,
+    Slice,
+    TransposedWindow,
+    Window,
+)
+from archlens.graph.layouts import along, carry, is_ordered
+
+Kind = Literal["local", "varies", "global", "unknown"]
+_MOVES = ("copy", "crop", "slice", "view", "select")  # what a map that is being put together passes through
+_ORDER: tuple[Kind, ...] = ("local", "varies", "global", "unknown")
+
+
+@dataclass(frozen=True)
+class AxisField:
+    """The field along one axis.
+
+    Attributes:
+        kind: See the module.
+        path: The field itself where `local`; else the finite local path, if there is one.
+        source: Id of the node that made it global or varying or unknown.
+        aligned: Whether the branches merged at this very node agree on jump and centre.
+        cover: Share of the positions that the path speaks for, where a map is put together from pieces.
+        inner: Whether that piece keeps clear of both ends of the map.
+    """
+
+    kind: Kind
+    path: Lattice | None
+    source: int | None = None
+    aligned: bool = True
+    cover: float = 1.0
+    inner: bool = False
+
+
+Field = tuple[AxisField, ...]
+
+
+def receptive_fields(graph: Graph, origin: int | None = None) -> list[Field | None]:
+    """The theoretical field of every node, seen from the input or from another node.
+
+    Returns:
+        Per node one `AxisField` an axis of the origin; None where it does not depend on the origin.
+    """
+    origin = graph.inputs[0] if origin is None else origin
+    # The atoms of a layout run along the input's axes; seen from another node they are the same axes.
+    start = graph.nodes[origin]
+    axes = [atom.axis for dim in start.positions for atom in start.layout[dim] if atom.axis >= 0]
+    spans = [start.axis_dim(a) for a in axes]
+    out: list[Field | None] = [None] * len(graph.nodes)
+    for node in graph.nodes:
+        if node.id == origin:
+            out[node.id] = tuple(AxisField("local", POINT) for _ in axes)
+            continue
+        parts = [(e, f) for e in node.edges if (f := out[e.source]) is not None]
+        if not parts:
+            continue
+        if node.unknown is not None:
+            out[node.id] = tuple(AxisField("unknown", None, node.id) for _ in axes)
+            continue
+        fields = []
+        for k, axis in enumerate(axes):
+            branches = [_follow(graph, node, e, f[k], axis) for e, f in parts]
+            extent = start.shape[span] if (span := spans[k]) is not None else 1
+            fields.append(_merge(branches, node, axis, extent))
+        out[node.id] = tuple(fields)
+    return out
+
+
+def _follow(graph: Graph, node: Node, edge: Edge, field: AxisField, axis: int) -> AxisField:
+    """Carry one axis of a field through the steps of an edge."""
+    here = graph.nodes[edge.source]
+    shape, layout = here.shape, here.layout
+    masked = any(isinstance(step, Keep) for step in edge.steps)
+    if node.op not in _MOVES:
+        field = replace(field, cover=1.0, inner=False)
+    for step in edge.steps:
+        if isinstance(step, Along) and any(a.axis == axis for a in layout[step.dim]):
+            field = _along(field, step, layout, axis, shape[step.dim], node.id, masked)
+        layout, shape = carry(layout, shape, step)
+    if field.path is not None and _dims(layout, axis) != _dims(node.layout, axis):
+        return _worse(field, "varies", node.id)  # another branch brings this axis along another dimension
+    return field
+
+
+def _dims(layout: Layout, axis: int) -> list[int]:
+    return [d for d, atoms in enumerate(layout) if any(a.axis == axis for a in atoms)]
+
+
+def _along(
+    field: AxisField, step: Along, layout: Layout, axis: int, n_in: int, node: int, masked: bool
+) -> AxisField:
+    """One axis of a field through one geometry along the dimension that carries it."""
+    here = layout[step.dim]
+    own = next(a for a in here if a.axis == axis)
+    whole = sum(a.axis == axis for atoms in layout for a in atoms) == 1 and own.stride == 1
+    if isinstance(step.geometry, Full):
+        if not whole or masked:
+            return _worse(field, "varies", node)
+        if n_in == 1 and step.size > 1:  # a broadcast: the same field for every position
+            return field if field.kind != "local" else _worse(field, "varies", node)
+        if not step.geometry.fixed:
+            return _worse(field, "global", node)
+        geometry: Geometry = Window(own.size)  # a linear layer over a flattened map
+    elif whole and len(here) == 1:
+        geometry = step.geometry
+    elif whole and isinstance(step.geometry, (Slice, Pad)):
+        # Tokens put in front of flattened positions, or taken away again: the positions stay.
+        kept = is_ordered(along(here, step.geometry, n_in, step.size))
+        return field if kept else _worse(field, "varies", node)
+    else:
+        return _worse(field, "varies", node)
+    if field.path is None:
+        return field
+    path = lattice.apply(geometry, field.path, n_in, step.size)
+    field = _place(field, geometry, n_in, step.size)
+    return replace(field, path=path) if path is not None else _worse(field, "varies", node)
+
+
+def _place(field: AxisField, geometry: Geometry, n_in: int, n_out: int) -> AxisField:
+    """How much of the map a piece covers that is put at its place in it."""
+    match geometry:
+        case Slice(start, 1):
+            first, end = max(-start, 0), min(n_in - start, n_out)
+        case TransposedWindow(1, 1, padding, _):
+            first, end = max(-padding, 0), min(n_in - padding, n_out)
+        case _:
+            return field
+    share = max(end - first, 0) / n_out
+    return replace(field, cover=field.cover * share, inner=first > 0 and end < n_out)
+
+
+def _worse(field: AxisField, kind: Kind, node: int) -> AxisField:
+    """The path through `node` is no longer finite; a kind that was worse already keeps its source."""
+    if _ORDER.index(field.kind) >= _ORDER.index(kind):
+        return replace(field, path=None)
+    return AxisField(kind, None, node)
+
+
+def _merge(branches: Sequence[AxisField], node: Node, axis: int, extent: int) -> AxisField:
+    """The hull of several branches."""
+    if len(branches) == 1:
+        return replace(branches[0], aligned=True)
+    worst = max(branches, key=lambda b: _ORDER.index(b.kind))
+    pieces = [b for b in branches if b.path is not None and b.cover < 1]
+    if pieces and len({b.path for b in branches}) > 1 and sum(b.cover for b in branches) < 1.001:
+        return _put_together(branches, worst, node)
+    paths = [b.path for b in branches if b.path is not None]
+    if not paths:
+        return AxisField(worst.kind, None, worst.source)
+    path = lattice.union(paths)
+    aligned = lattice.agree(paths)
+    if path is not None:
+        covers = [b.cover for b in branches]
+        cover = sum(covers) if sum(covers) <= 1 else max(covers)
+        return AxisField(worst.kind, path, worst.source, aligned, cover)
+    # The branches' jumps differ, so they drift apart: keep the path that runs on this map's own grid.
+    dim = node.axis_dim(axis)
+    nominal = extent / node.shape[dim] if dim is not None else 1.0
+    best = min((p.jump for p in paths), key=lambda j: abs(float(j) - nominal))
+    own = lattice.union([p for p in paths if p.jump == best])
+    if worst.kind == "local":
+        return AxisField("varies", own, node.id, False)
+    return AxisField(worst.kind, own, worst.source, False)
+
+
+def _put_together(branches: Sequence[AxisField], worst: AxisField, node: Node) -> AxisField:
+    """A map made of disjoint pieces, each with a field of its own.
+
+    Where one piece is most of the map and the others lie at its ends, it is the map and they are its border
+    (a circular pad): borders are ignored here. Else the field depends on the piece.
+    """
+    cover: dict[Lattice | None, float] = {}
+    for b in branches:
+        cover[b.path] = cover.get(b.path, 0.0) + b.cover
+    main = max(cover, key=lambda path: cover[path])
+    border = all(not b.inner for b in branches if b.path != main)
+    total = sum(cover.values())
+    if main is not None and border and cover[main] > 0.5:
+        return AxisField(worst.kind, main, worst.source, cover=total)
+    if worst.kind == "local":
+        return AxisField("varies", None, node.id, False, total)
+    return AxisField(worst.kind, None, worst.source, False, total)

@@ -1,0 +1,1 @@
+"""The commands, one file each: a module, its function and the command bear one name."""

@@ -1,0 +1,152 @@
+"""`archlens check`: budgets and baselines, for CI."""
+
+from __future__ import annotations
+
+import enum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from archlens.cli import shared
+from archlens.cli.options import Output, complete_model
+
+if TYPE_CHECKING:
+    from archlens.findings.budgets import Check
+    from archlens.report import Report
+    from archlens.settings import Settings, Watched
+
+
+class Form(str, enum.Enum):
+    """What `--format` writes."""
+
+    table = "table"
+    json = "json"
+    markdown = "markdown"
+    github = "github"
+    junit = "junit"
+
+
+_SUFFIX = {
+    Form.table: ".txt",
+    Form.json: ".json",
+    Form.markdown: ".md",
+    Form.github: ".log",
+    Form.junit: ".xml",
+}
+
+
+def check(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NETWORK...]",
+            help="Networks of the settings by name; default all of them. A model that is not in the settings "
+            "is held against its baseline only.",
+            autocompletion=complete_model,
+            show_default=False,
+        ),
+    ] = None,
+    form: Annotated[
+        Form, typer.Option("--format", help="table, json, markdown, github or junit.")
+    ] = Form.table,
+    output: Output = None,
+    update: Annotated[
+        bool, typer.Option("--update-baseline", help="Write the baselines anew instead of holding to them.")
+    ] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", metavar="FILE", help="Settings; default [tool.archlens].", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Hold networks to their budgets and baselines; exit code 1 where one fails.
+
+    Settings stand in [tool.archlens] of pyproject.toml or in archlens.toml (docs/ci.md).
+    """
+    from archlens import settings as project
+    from archlens.cli.output import emit
+    from archlens.errors import CheckFailed, UsageError
+    from archlens.findings import budgets
+    from archlens.render.text import checks as render
+
+    found = project.find(Path.cwd(), config)
+    networks = _chosen(found, models or [])
+    if not networks:
+        raise UsageError(
+            "there is nothing to check", "Name a model, or list networks in [tool.archlens.networks]."
+        )
+    results: list[Check] = []
+    for watched in networks:
+        report = _report(found, watched, shared.current.cache)
+        if update:
+            _write(_baseline_file(found, watched), budgets.baseline_text(report))
+            continue
+        baseline = budgets.read_baseline(_baseline_file(found, watched))
+        held = budgets.check(report, watched, baseline)
+        if not held:
+            raise UsageError(
+                f"{watched.name} has no budget, and no baseline in {_baseline_file(found, watched)}",
+                "Set a budget, or write the baseline with --update-baseline.",
+            )
+        results += held
+    if update:
+        return
+    makers = {
+        ".txt": render.table,
+        ".json": render.as_json,
+        ".md": render.markdown,
+        ".log": render.github,
+        ".xml": render.junit,
+    }
+    # --format decides for stdout; a file's suffix decides for a file.
+    first = _SUFFIX[form] if output is None or output == "-" else ".txt"
+    order = [first, *(s for s in makers if s != first)]
+    emit({suffix: partial(makers[suffix], results) for suffix in order}, output=output)
+    failed = [c for c in results if c.verdict == "fail"]
+    if failed:
+        why = render.sentence(failed[0])
+        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        raise CheckFailed(
+            f"{len(failed)} of {len(results)} limits failed. {why}{more}",
+            "If the change is meant, move the budget or run `archlens check --update-baseline`.",
+        )
+
+
+def _chosen(found: Settings, names: list[str]) -> list[Watched]:
+    """The networks asked for; a model that the settings don't know is watched against its baseline."""
+    from archlens.settings import FIGURES, Watched
+
+    known = {w.name: w for w in found.networks}
+    if not names:
+        return list(found.networks)
+    every = dict.fromkeys(FIGURES, 0.0)
+    return [known.get(n) or Watched(n, n, allowed={**every, **found.allowed}) for n in names]
+
+
+def _report(found: Settings, watched: Watched, use_cache: bool) -> Report:
+    from archlens.cli.progress import Progress
+    from archlens.pipeline import analyze
+    from archlens.spec import parse_size
+
+    size = watched.input_size or (parse_size(found.input_size) if found.input_size else None)
+    with Progress() as progress:
+        return analyze(watched.spec, size, settings=watched.options, progress=progress, use_cache=use_cache)
+
+
+def _baseline_file(found: Settings, watched: Watched) -> Path:
+    folder = found.baselines or Path("reports/baselines")
+    plain = "".join(c if c.isalnum() or c in "._-" else "_" for c in watched.name)
+    return folder / f"{plain}.json"
+
+
+def _write(path: Path, text: str) -> None:
+    import sys
+
+    from archlens.cli.output import write_file
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_file(path, text)
+    print(f"wrote {path}", file=sys.stderr)

@@ -1,0 +1,46 @@
+"""`archlens diff`: two versions of a network."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from archlens.cli.options import InputSize, Json, Output, complete_model
+
+_HELP = "A model spec, or a report saved with `archlens report` or `--json`."
+
+
+def diff(
+    old: Annotated[str, typer.Argument(metavar="OLD", help=_HELP, autocompletion=complete_model)],
+    new: Annotated[str, typer.Argument(metavar="NEW", help=_HELP, autocompletion=complete_model)],
+    input_size: InputSize = None,
+    json: Json = False,
+    output: Output = None,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 where they differ.")] = False,
+) -> None:
+    """Show which layers were added, removed or changed, and what that did to costs and fields.
+
+    Layers are matched by name first, then by operation and shape.
+    """
+    from json import dumps
+
+    from archlens.cli.model import report_of
+    from archlens.cli.output import check_output, emit
+    from archlens.errors import CheckFailed
+    from archlens.findings import diff as compare
+    from archlens.render.text import diffs
+
+    check_output((".txt", ".json", ".md"), json, output)
+    found = compare.diff(report_of(old, input_size=input_size), report_of(new, input_size=input_size))
+    emit(
+        {
+            ".txt": lambda: diffs.text(found),
+            ".json": lambda: dumps(found.to_json(), indent=1, ensure_ascii=False),
+            ".md": lambda: diffs.markdown(found),
+        },
+        json=json,
+        output=output,
+    )
+    if exit_code and not found.same:
+        raise CheckFailed(f"{old} and {new} differ", "Leave --exit-code out to look only.")

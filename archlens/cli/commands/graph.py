@@ -1,0 +1,117 @@
+"""`archlens graph`: the network as a picture that fits a page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from archlens.cli.options import At, Device, From, InputSize, Model, Output, Settings, Weights
+
+if TYPE_CHECKING:
+    from archlens.report import Report
+
+FORMATS = (".svg", ".png", ".pdf", ".dot")
+
+Depth = Annotated[
+    int | None,
+    typer.Option(
+        "--depth",
+        metavar="N",
+        min=1,
+        help="Levels of modules to show; 1 is the top level. Default: as many as fit a page.",
+        show_default=False,
+    ),
+]
+ColorBy = Annotated[
+    str,
+    typer.Option("--color-by", metavar="WHAT", help="stride, rf, erf, macs, params or memory."),
+]
+Fold = Annotated[
+    bool, typer.Option("--fold/--no-fold", help="Fold repeated blocks (× 23), or show every layer.")
+]
+Unproductive = Annotated[
+    bool,
+    typer.Option(
+        "--unproductive/--no-unproductive",
+        help="Mark layers that add no context: their input already spans the image.",
+    ),
+]
+
+
+def graph(
+    model: Model,
+    input_size: InputSize = None,
+    device: Device = "auto",
+    output: Output = None,
+    at: At = None,
+    origin: From = None,
+    settings: Settings = None,
+    weights: Weights = None,
+    depth: Depth = None,
+    color_by: ColorBy = "stride",
+    fold: Fold = True,
+    unproductive: Unproductive = True,
+) -> None:
+    """Draw the network: operations, shapes, receptive fields and costs, repeated blocks folded.
+
+    Without -o the DOT text goes to stdout; -o takes .svg, .png, .pdf or .dot.
+    """
+    import sys
+
+    from archlens.cli.model import report_of
+    from archlens.cli.output import check_output, emit
+    from archlens.errors import MissingPackageError, UsageError, did_you_mean
+    from archlens.render.graph.cards import COLOUR_BY
+
+    if color_by not in COLOUR_BY:
+        raise UsageError(f"--color-by cannot be {color_by!r}", did_you_mean(color_by, COLOUR_BY))
+    check_output(FORMATS, False, output)
+    report = report_of(
+        model, input_size=input_size, device=device, at=at, origin=origin, settings=settings, weights=weights
+    )
+
+    from archlens.render.graph.dot import GraphStyle, graph_dot, graph_image, graph_svg
+
+    erf = expected_sides(report, depth, fold) if color_by == "erf" else None
+    style = GraphStyle(depth=depth, fold=fold, colour_by=color_by, idle=unproductive, erf=erf)
+    try:
+        emit(
+            {
+                ".dot": lambda: graph_dot(report, style),
+                ".svg": lambda: graph_svg(report, style),
+                ".png": lambda: graph_image(report, "png", style),
+                ".pdf": lambda: graph_image(report, "pdf", style),
+            },
+            output=output,
+        )
+    except MissingPackageError as error:
+        if output is None:
+            raise
+        instead = output.rsplit(".", 1)[0] + ".dot"
+        emit({".dot": lambda: graph_dot(report, style)}, output=instead)
+        print(f"{instead} was written instead of {output}: {error.message}.", file=sys.stderr)
+        print(f"  {error.hint}", file=sys.stderr)
+
+
+def expected_sides(report: Report, depth: int | None, fold: bool) -> dict[str, float]:
+    """Side of the square with half of the expected energy, for the last layer of every box."""
+    from archlens.analyses.expected.field import expected_erf
+    from archlens.analyses.expected.forward.walk import Setting, forward
+    from archlens.analyses.expected.summaries import summarise
+    from archlens.cli.progress import Progress
+    from archlens.render.graph.drawing import drawing
+
+    nodes = {layer.name: layer.output for layer in report.graph.layers}
+    out: dict[str, float] = {}
+    with Progress() as progress:
+        progress("deriving the expected effective fields")
+        moments = forward(report.graph, Setting())
+        for box in drawing(report, depth, fold).boxes:
+            name = report.layers[box.repeats[-1][-1]].name
+            if not report.graph.nodes[nodes[name]].positions:
+                continue
+            found = expected_erf(report.graph, nodes[name], moments=moments)
+            if found.energy is not None:
+                out[name] = summarise(found.energy, found.centre).sides[0.5]
+    return out

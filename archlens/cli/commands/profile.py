@@ -1,0 +1,136 @@
+"""`archlens profile`: what a network costs in truth."""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated
+
+import typer
+
+from archlens.cli.options import All, Device, InputSize, Json, Model, Output, Settings, Weights
+
+
+class Precision(str, enum.Enum):
+    """Of weights and input."""
+
+    float32 = "float32"
+    float16 = "float16"
+    bfloat16 = "bfloat16"
+
+
+FORMATS = (".txt", ".json", ".md")
+
+
+def profile(
+    model: Model,
+    input_size: InputSize = None,
+    device: Device = "auto",
+    json: Json = False,
+    output: Output = None,
+    settings: Settings = None,
+    weights: Weights = None,
+    everything: All = False,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Images a pass.")] = 1,
+    dtype: Annotated[
+        Precision, typer.Option("--dtype", help="Precision of weights and input.")
+    ] = Precision.float32,
+    channels_last: Annotated[bool, typer.Option("--channels-last", help="Memory format of maps.")] = False,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Through torch.compile: totals only, layers are fused.")
+    ] = False,
+    warmup: Annotated[int, typer.Option("--warmup", min=0, help="Passes that don't count.")] = 5,
+    repeat: Annotated[int, typer.Option("--repeat", min=1, help="Passes that count.")] = 20,
+    sizes: Annotated[
+        str | None,
+        typer.Option(
+            "--sweep",
+            metavar="SIZE,SIZE",
+            help="Sweep square input sizes (with --batches) until memory runs out.",
+            show_default=False,
+        ),
+    ] = None,
+    batches: Annotated[
+        str, typer.Option("--batches", metavar="N,N", help="Batch sizes of a sweep.")
+    ] = "1,2,4,8",
+) -> None:
+    """Measure latency and memory, layer by layer, and set them against the device's roofline.
+
+    A roofline is what a large copy and a large matrix product reach on this very device; both are measured
+    once and kept. Layers where time and MACs part company are named, with the reason.
+    """
+    from json import dumps
+
+    from archlens.cli.output import check_output, emit
+    from archlens.cli.progress import Progress
+    from archlens.render.text import markdown
+    from archlens.render.text import profile as render
+    from archlens.render.text.table import draw, plain
+    from archlens.spec import parse_size, parse_spec
+
+    check_output(FORMATS, json, output)
+    size = None if input_size is None else parse_size(input_size)
+    spec = parse_spec(model, settings or ())
+    with Progress() as progress:
+        progress("loading torch")
+        from archlens.probes.device import resolve
+        from archlens.probes.profile import run as measure
+        from archlens.probes.profile import sweep
+        from archlens.unit_field.measured import live_module
+
+        where = resolve(device)
+        progress("building the network with values")
+        module, name, default = live_module(spec, weights)[:3]
+        shape = size or default
+
+        def count(done: int, every: int) -> None:
+            progress(f"measuring: {done} of {every}")
+
+        if sizes is None:
+            found = measure.profile(
+                module,
+                shape,
+                where,
+                name=name,
+                batch_size=batch_size,
+                dtype=dtype.value,
+                channels_last=channels_last,
+                compiled=compiled,
+                warmup=warmup,
+                repeat=repeat,
+                progress=count,
+            )
+            table = render.profile_table(found, everything)
+            data = render.profile_json(found)
+        else:
+            sides = [(side, side) for side in _integers(sizes, "--sweep")]
+            points = sweep.sweep(
+                module,
+                shape[0],
+                sides,
+                _integers(batches, "--batches"),
+                where,
+                dtype=dtype.value,
+                channels_last=channels_last,
+                progress=count,
+            )
+            table = render.sweep_table(name, points)
+            data = render.sweep_json(name, points)
+    emit(
+        {
+            ".txt": lambda: plain(table),
+            ".json": lambda: dumps(data, indent=1, ensure_ascii=False),
+            ".md": lambda: markdown.markdown(table),
+        },
+        json=json,
+        output=output,
+        screen=lambda console: draw(table, console),
+    )
+
+
+def _integers(text: str, option: str) -> list[int]:
+    from archlens.errors import UsageError
+
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise UsageError(f"{option} takes positive integers, not {text!r}", f"As in {option} 1,2,4.")
+    return [int(part) for part in parts]

@@ -1,0 +1,81 @@
+"""`archlens verify`: the oracles on the user's own network."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from archlens.cli.options import Device, InputSize, Json, Model, Output, Settings
+
+FORMATS = (".txt", ".json", ".md")
+
+
+def verify(
+    model: Model,
+    input_size: InputSize = None,
+    device: Device = "auto",
+    json: Json = False,
+    output: Output = None,
+    settings: Settings = None,
+    units: Annotated[
+        int, typer.Option("--units", min=1, help="Single units to compare pixel by pixel.")
+    ] = 12,
+    cuts: Annotated[int, typer.Option("--cuts", min=1, help="Lines per axis that lit images end at.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", help="Of the units and the lines.")] = 0,
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=1, help="Begin no further unit after this.")
+    ] = 120.0,
+    no_macs: Annotated[bool, typer.Option("--no-macs", help="Leave the MAC counters out.")] = False,
+) -> None:
+    """Hold archlens' numbers to what the network itself does; exit code 1 where they differ.
+
+    On a copy with positive weights and no thresholds, a pixel matters to a unit exactly if the unit's value
+    changes with it: that is compared with the visible boxes and supports. MACs are compared with fvcore and
+    torch's FlopCounterMode. What could not be checked is said.
+    """
+    from json import dumps
+
+    from archlens.cli.model import check_device
+    from archlens.cli.output import check_output, emit
+    from archlens.cli.progress import Progress
+    from archlens.errors import CheckFailed
+    from archlens.render.text import markdown
+    from archlens.render.text.table import draw, plain
+    from archlens.render.text.verification import verification_json, verification_table
+    from archlens.spec import parse_size, parse_spec
+
+    check_output(FORMATS, json, output)
+    check_device(device)
+    size = None if input_size is None else parse_size(input_size)
+    spec = parse_spec(model, settings or ())
+    with Progress() as progress:
+        progress("loading torch")
+        from archlens.unit_field.measured import verified
+
+        found = verified(
+            spec,
+            size,
+            units=units,
+            cuts=cuts,
+            seed=seed,
+            seconds=seconds,
+            macs=not no_macs,
+            device=device,
+            progress=progress,
+        )
+    table = verification_table(found)
+    emit(
+        {
+            ".txt": lambda: plain(table),
+            ".json": lambda: dumps(verification_json(found), indent=1, ensure_ascii=False),
+            ".md": lambda: markdown.markdown(table),
+        },
+        json=json,
+        output=output,
+        screen=lambda console: draw(table, console),
+    )
+    if not found.passed:
+        raise CheckFailed(
+            f"{found.name}: archlens and the network do not agree", "Please report it, with the output above."
+        )

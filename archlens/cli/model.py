@@ -1,0 +1,100 @@
+"""What most commands begin with: a report of the model that was asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from archlens.cli import shared
+from archlens.cli.progress import Progress
+from archlens.errors import UsageError
+from archlens.spec import parse_sizes, parse_spec, parse_unit
+
+if TYPE_CHECKING:
+    from archlens.report import Report
+
+
+def report_of(
+    model: str,
+    *,
+    input_size: str | None = None,
+    device: str = "auto",
+    layer: str | None = None,
+    unit: str | None = None,
+    at: str | None = None,
+    origin: str | None = None,
+    settings: Sequence[str] | None = None,
+    weights: str | None = None,
+) -> Report:
+    """Analyze a model with the shared options as they come from the command line.
+
+    Options are read first: a malformed size must not wait for torch.
+    """
+    size = None if input_size is None else parse_sizes(input_size)
+    where = None if unit is None else parse_unit(unit)
+    check_device(device)
+    spec = parse_spec(model, settings or ())
+    if weights is not None and spec.kind == "report":
+        raise UsageError(f"{model} is a saved report, without room for weights", "Give the model itself.")
+    with Progress() as progress:
+        progress("loading archlens")
+        from archlens.pipeline import analyze
+
+        report = analyze(
+            model,
+            size,
+            settings=settings or (),
+            device=device,
+            layer=layer,
+            unit=where,
+            origin=origin,
+            at=at,
+            progress=progress,
+            use_cache=shared.current.cache,
+            timeout=shared.current.timeout,
+            output_name=shared.current.output_name,
+        )
+        if weights is not None:
+            progress("reading the weights")
+            from archlens.capture.load.checkpoint import fit_checkpoint
+
+            note = f"{weights}: {fit_checkpoint(spec, weights)}"
+            report = dataclasses.replace(report, notes=(*report.notes, note))
+    return report
+
+
+def check_device(name: str) -> None:
+    """Refuse a device that is none, before torch is loaded to ask; a card that is asked for has to be there,
+    even where nothing is run on it.
+
+    Raises:
+        UsageError: Not auto, cpu, cuda, cuda:N or meta.
+        DeviceError: There is no such card.
+    """
+    kind, colon, number = name.partition(":")
+    if kind in ("auto", "cpu", "meta", "cuda") and (not colon or (kind == "cuda" and number.isdigit())):
+        if kind == "cuda":
+            from archlens.probes.device import resolve
+
+            resolve(name)
+        return
+    raise UsageError(f"{name!r} is not a device that archlens knows", "Use auto, cpu, cuda, cuda:N or meta.")
+
+
+def command_line(
+    command: str,
+    subjects: Sequence[str],
+    options: Mapping[str, str | Sequence[str] | None],
+    output: str | None,
+) -> str:
+    """The command that makes a page again, as a shell takes it. The folder is the reader's own business."""
+    words = ["archlens", command, *subjects]
+    for name, value in options.items():
+        for text in [value] if isinstance(value, str) else value or ():
+            words += [name, text]
+    if output is not None and output != "-":
+        words += ["-o", PurePath(output).name]
+    return shlex.join(words)

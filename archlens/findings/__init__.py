@@ -1,0 +1,1 @@
+"""Numbers of one network or of several, and the sentences that they carry."""

@@ -1,0 +1,215 @@
+"""`archlens check`: a network's figures against its budgets and its baseline.
+
+Each limit becomes one `Check`, passed or not, with the excess and the layers behind the figure.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from archlens.errors import ReportError
+from archlens.findings.gauges import gauge
+from archlens.report import GENERATOR, SCHEMA_VERSION, LayerReport, Report
+from archlens.settings import FIGURES, Level, Watched
+
+Verdict = Literal["ok", "warn", "fail", "unknown"]
+TOLERANCE = 1e-6  # per cent; floats differ in their last digits from machine to machine
+
+
+@dataclass(frozen=True)
+class Check:
+    """One limit.
+
+    Attributes:
+        network: Name in the settings.
+        figure: Which figure.
+        value: What it is now; None where it cannot be known.
+        kind: `max`, `min`, or `baseline`.
+        limit: The bound; for a baseline its value.
+        excess: How far beyond the bound, per cent of it; for a baseline the signed change. Inside: None.
+        allowed: Change that passes, per cent (baselines only).
+        verdict: ok | warn | fail | unknown.
+        layers: The layers behind the figure, dearest or most changed first.
+    """
+
+    network: str
+    figure: str
+    value: float | None
+    kind: Literal["max", "min", "baseline"]
+    limit: float
+    excess: float | None
+    allowed: float | None
+    verdict: Verdict
+    layers: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; an infinite field is the text "inf"."""
+        return {k: _finite(list(v) if isinstance(v, tuple) else v) for k, v in asdict(self).items()}
+
+
+def check(report: Report, watched: Watched, baseline: Mapping[str, Any] | None) -> list[Check]:
+    """Every limit of one network.
+
+    Args:
+        report: The network as it is now.
+        watched: Its budgets and allowed changes.
+        baseline: As `read_baseline` gives it; None where there is none yet.
+    """
+    before = {k: _number(v) for k, v in (baseline or {}).get("figures", {}).items()}
+    held = [f for f in watched.allowed if f in before]
+    now = gauge(report, [b.figure for b in watched.budgets] + held)
+    out: list[Check] = []
+    for budget in watched.budgets:
+        for kind, limit in (("max", budget.maximum), ("min", budget.minimum)):
+            if limit is not None:
+                value = now[budget.figure]
+                layers = behind(report, budget.figure)
+                out.append(_bound(watched.name, budget.figure, value, kind, limit, budget.level, layers))
+    for figure in held:
+        old = before[figure]
+        if old is not None:
+            layers = changed(report, baseline or {}, figure) or behind(report, figure)
+            out.append(_against(watched, figure, now[figure], old, layers))
+    return out
+
+
+def _bound(
+    network: str,
+    figure: str,
+    value: float | None,
+    kind: str,
+    limit: float,
+    level: Level,
+    layers: tuple[str, ...],
+) -> Check:
+    side: Literal["max", "min"] = "max" if kind == "max" else "min"
+    if value is None:
+        return Check(network, figure, None, side, limit, None, None, "unknown", layers)
+    over = value - limit if side == "max" else limit - value
+    if over <= 0:
+        return Check(network, figure, value, side, limit, None, None, "ok", ())
+    excess = math.inf if limit == 0 else 100 * over / abs(limit)
+    verdict: Verdict = "warn" if level == "warn" else "fail"
+    return Check(network, figure, value, side, limit, excess, None, verdict, layers)
+
+
+def _against(
+    watched: Watched, figure: str, value: float | None, old: float, layers: tuple[str, ...]
+) -> Check:
+    allowed = watched.allowed[figure]
+    if value is None:
+        return Check(watched.name, figure, None, "baseline", old, None, allowed, "unknown", layers)
+    change = (
+        0.0 if value == old else (math.inf if old == 0 or math.isinf(old) else 100 * (value - old) / abs(old))
+    )
+    if math.isinf(value) and not math.isinf(old):
+        change = math.inf
+    passed = abs(change) <= allowed + TOLERANCE
+    return Check(
+        watched.name, figure, value, "baseline", old, change, allowed, "ok" if passed else "fail",
+        () if passed else layers,
+    )  # fmt: skip
+
+
+# ------------------------------------------------------------------ the layers behind a figure
+
+_COSTS = {"params": "params", "macs": "macs", "flops": "macs", "elementwise": "elementwise",
+          "peak_memory": "activation_bytes", "param_bytes": "params"}  # fmt: skip
+
+
+def behind(report: Report, figure: str, count: int = 3) -> tuple[str, ...]:
+    """The dearest layers of a cost; the class-score cell for anything that it sees."""
+    if figure not in _COSTS:
+        return (report.class_score,)
+    cost = _COSTS[figure]
+    rows = sorted(report.layers, key=lambda row: -_cost(row, cost))
+    return tuple(row.name for row in rows[:count] if _cost(row, cost) > 0)
+
+
+def changed(report: Report, baseline: Mapping[str, Any], figure: str, count: int = 3) -> tuple[str, ...]:
+    """The layers whose cost differs most from the baseline's, new and lost ones among them."""
+    if figure not in _COSTS or figure not in ("params", "macs", "flops", "param_bytes"):
+        return ()
+    cost = _COSTS[figure]
+    old = {row["name"]: row.get(cost, 0) for row in baseline.get("layers", ())}
+    new = {row.name: _cost(row, cost) for row in report.layers}
+    moved = {name: abs(new.get(name, 0) - old.get(name, 0)) for name in {**old, **new}}
+    best = sorted((n for n, by in moved.items() if by), key=lambda n: (-moved[n], n))
+    return tuple(best[:count])
+
+
+def _cost(row: LayerReport, cost: str) -> int:
+    return int(getattr(row, cost))
+
+
+# ------------------------------------------------------------------ baselines
+
+
+def baseline_of(report: Report) -> dict[str, Any]:
+    """What a baseline file holds: all figures, and each layer's costs."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "generator": GENERATOR,
+        "spec": report.spec,
+        "input_shape": list(report.input_shape),
+        "figures": {name: _finite(_rounded(value)) for name, value in gauge(report, FIGURES).items()},
+        "layers": [
+            {"name": r.name, "op": r.op, "shape": list(r.shape), "params": r.params, "macs": r.macs}
+            for r in report.layers
+        ],
+    }
+
+
+def baseline_text(report: Report) -> str:
+    """The file's text: one layer a line, so that a diff of two baselines reads well."""
+    data = baseline_of(report)
+    layers = ",\n".join("  " + json.dumps(row, ensure_ascii=False) for row in data.pop("layers"))
+    head = json.dumps(data, indent=1, ensure_ascii=False)
+    return f'{head[:-2]},\n "layers": [\n{layers}\n ]\n}}\n'
+
+
+def read_baseline(path: Path) -> dict[str, Any] | None:
+    """A baseline file, or None where there is none.
+
+    Raises:
+        ReportError: It is there and cannot be read as one.
+    """
+    if not path.exists():
+        return None
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["schema_version"] > SCHEMA_VERSION or not isinstance(data["figures"], dict):
+            raise ValueError("of a later schema")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ReportError(
+            f"{path} is no baseline: {error}", "Write it again with `archlens check --update-baseline`."
+        ) from error
+    return dict(data)
+
+
+def summary(checks: Sequence[Check]) -> dict[Verdict, int]:
+    """How many of each verdict."""
+    out: dict[Verdict, int] = {"ok": 0, "warn": 0, "fail": 0, "unknown": 0}
+    for one in checks:
+        out[one.verdict] += 1
+    return out
+
+
+def _rounded(value: float | None) -> float | int | None:
+    """Whole numbers as integers, the rest to nine digits: the same file on every machine."""
+    if value is None or math.isinf(value):
+        return value
+    return int(value) if value == int(value) else float(f"{value:.9g}")
+
+
+def _finite(value: Any) -> Any:
+    return ("inf" if value > 0 else "-inf") if isinstance(value, float) and math.isinf(value) else value
+
+
+def _number(value: Any) -> float | None:
+    return math.inf if value == "inf" else (None if value is None else float(value))

@@ -1,0 +1,1 @@
+"""Effective fields measured on the live network: by gradients, and by occlusion."""

@@ -1,0 +1,1 @@
+"""archlens' own numbers held against what the live network does."""

@@ -1,0 +1,1 @@
+"""The network as a picture: folded, laid out, coloured."""

@@ -1,0 +1,1 @@
+"""One offline HTML page: templates, scripts, and what is put into them."""

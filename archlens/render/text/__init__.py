@@ -1,0 +1,1 @@
+"""Results as tables, sentences and the formats that other programs read."""

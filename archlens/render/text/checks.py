@@ -1,0 +1,161 @@
+"""`archlens check` in the formats that CI systems read."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from xml.sax.saxutils import escape, quoteattr
+
+from archlens.findings.budgets import Check, summary
+from archlens.report import GENERATOR, SCHEMA_VERSION
+
+MARKER = "<!-- archlens check -->"
+COMMENT_LIMIT = 65_000
+"""Characters that fit a comment on a pull request (65,536), with room to spare."""
+_SIGN = {"ok": "ok", "warn": "WARN", "fail": "FAIL", "unknown": "unknown"}
+
+
+def table(checks: Sequence[Check]) -> str:
+    """Aligned columns, failures with the layers behind them."""
+    head = ("network", "figure", "value", "limit", "change", "verdict")
+    rows = [(c.network, c.figure, number(c.value), limit(c), change(c), _SIGN[c.verdict]) for c in checks]
+    widths = [max(len(r[i]) for r in [head, *rows]) for i in range(len(head))]
+    lines = ["  ".join(t.ljust(w) for t, w in zip(head, widths, strict=True)).rstrip()]
+    for row, one in zip(rows, checks, strict=True):
+        lines.append("  ".join(t.ljust(w) for t, w in zip(row, widths, strict=True)).rstrip())
+        if one.layers and one.verdict in ("fail", "warn"):
+            lines.append("    behind it: " + ", ".join(one.layers))
+    return "\n".join([*lines, "", closing(checks)])
+
+
+def as_json(checks: Sequence[Check]) -> str:
+    """All of it."""
+    data = {
+        "schema_version": SCHEMA_VERSION,
+        "generator": GENERATOR,
+        "summary": summary(checks),
+        "checks": [c.to_json() for c in checks],
+    }
+    return json.dumps(data, indent=1, ensure_ascii=False)
+
+
+def markdown(checks: Sequence[Check]) -> str:
+    """A comment for a pull request: a hidden marker to find it again by, and at most COMMENT_LIMIT long."""
+    lines = [MARKER, f"### archlens: {closing(checks)}", ""]
+    lines += ["| network | figure | value | limit | change | |", "|---|---|---:|---:|---:|---|"]
+    size = sum(len(line) + 1 for line in lines)
+    order = sorted(checks, key=lambda c: ("fail", "warn", "unknown", "ok").index(c.verdict))
+    for k, c in enumerate(order):
+        layers = "<br>" + ", ".join(_code(name) for name in c.layers) if c.verdict in ("fail", "warn") else ""
+        cells = (
+            _cell(c.network),
+            _cell(c.figure) + layers,
+            number(c.value),
+            limit(c),
+            change(c),
+            _SIGN[c.verdict],
+        )
+        line = "| " + " | ".join(cells) + " |"
+        size += len(line) + 1
+        if size > COMMENT_LIMIT:
+            lines.append(f"\n… and {len(order) - k} more rows; see the job's own output.")
+            break
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def github(checks: Sequence[Check]) -> str:
+    """Workflow commands: an annotation for each limit that did not hold."""
+    kinds = {"fail": "error", "warn": "warning", "unknown": "warning"}
+    lines = []
+    for c in checks:
+        if c.verdict != "ok":
+            title = _property(f"archlens: {c.network} {c.figure}")
+            lines.append(f"::{kinds[c.verdict]} title={title}::{_data(sentence(c))}")
+    return "\n".join([*lines, closing(checks)])
+
+
+def junit(checks: Sequence[Check]) -> str:
+    """JUnit XML: a test case for each limit."""
+    found = summary(checks)
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        f'<testsuite name="archlens" tests="{len(checks)}" failures="{found["fail"]}" '
+        f'skipped="{found["unknown"]}">',
+    ]
+    for c in checks:
+        head = f"  <testcase classname={quoteattr(c.network)} name={quoteattr(c.figure + ' ' + c.kind)}"
+        if c.verdict == "fail":
+            lines += [head + ">", f"    <failure message={quoteattr(sentence(c))}/>", "  </testcase>"]
+        elif c.verdict == "unknown":
+            lines += [head + ">", f"    <skipped message={quoteattr(sentence(c))}/>", "  </testcase>"]
+        elif c.verdict == "warn":
+            lines += [head + ">", f"    <system-out>{escape(sentence(c))}</system-out>", "  </testcase>"]
+        else:
+            lines.append(head + "/>")
+    return "\n".join([*lines, "</testsuite>"])
+
+
+def sentence(c: Check) -> str:
+    """One check in words."""
+    behind = f" Behind it: {', '.join(c.layers)}." if c.layers else ""
+    if c.value is None:
+        return f"{c.network}: {c.figure} cannot be known here (limit {limit(c)})."
+    if c.kind == "baseline":
+        return (
+            f"{c.network}: {c.figure} went from {number(c.limit)} to {number(c.value)} ({change(c)}), "
+            f"more than the {c.allowed:g} % allowed.{behind}"
+        )
+    word = "above the maximum" if c.kind == "max" else "below the minimum"
+    return f"{c.network}: {c.figure} is {number(c.value)}, {change(c)} {word} {number(c.limit)}.{behind}"
+
+
+def closing(checks: Sequence[Check]) -> str:
+    """How it went, in one line."""
+    found = summary(checks)
+    parts = [f"{found['ok']} of {len(checks)} limits hold"]
+    parts += [f"{n} {word}" for word, n in (("failed", found["fail"]), ("warned", found["warn"]),
+                                            ("unknown", found["unknown"])) if n]  # fmt: skip
+    return ", ".join(parts)
+
+
+def number(value: float | None) -> str:
+    """A figure: whole numbers with separators, others to four digits."""
+    if value is None:
+        return "unknown"
+    if math.isinf(value):
+        return "global" if value > 0 else "-inf"
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.4g}"
+
+
+def limit(c: Check) -> str:
+    """`<= 200`, `>= 3`, or the baseline with its tolerance."""
+    if c.kind == "baseline":
+        return f"{number(c.limit)} ±{c.allowed:g} %"
+    return f"{'<=' if c.kind == 'max' else '>='} {number(c.limit)}"
+
+
+def change(c: Check) -> str:
+    """The excess, or the change against the baseline."""
+    if c.excess is None:
+        return ""
+    if math.isinf(c.excess):
+        return "from finite to global" if c.kind == "baseline" else "without bound"
+    return f"{c.excess:+.2f} %" if c.kind == "baseline" else f"{c.excess:.2f} %"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+
+
+def _code(text: str) -> str:
+    return f"`{_cell(text).replace('`', chr(39))}`"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
