@@ -18,18 +18,39 @@ from archlens.version import __version__
 
 if TYPE_CHECKING:
     from archlens.capture.ops.custom import register_geometry
+    from archlens.comparing import CompareOptions, compare, explain
     from archlens.errors import ArchlensError
     from archlens.pipeline import analyze
     from archlens.report import Report
+    from archlens.unit_field.call import field_map
+    from archlens.unit_field.result import FieldMap, RunOptions
 
 _HOMES = {
     "analyze": "archlens.pipeline",
-    "Report": "archlens.report",
-    "ArchlensError": "archlens.errors",
+    "compare": "archlens.comparing",
+    "explain": "archlens.comparing",
+    "field_map": "archlens.unit_field.call",
     "register_geometry": "archlens.capture.ops.custom",
+    "ArchlensError": "archlens.errors",
+    "CompareOptions": "archlens.comparing",
+    "FieldMap": "archlens.unit_field.result",
+    "Report": "archlens.report",
+    "RunOptions": "archlens.unit_field.result",
 }
 
-__all__ = ["ArchlensError", "Report", "__version__", "analyze", "register_geometry"]
+__all__ = [
+    "ArchlensError",
+    "CompareOptions",
+    "FieldMap",
+    "Report",
+    "RunOptions",
+    "__version__",
+    "analyze",
+    "compare",
+    "explain",
+    "field_map",
+    "register_geometry",
+]
 
 
 def __getattr__(name: str) -> Any:

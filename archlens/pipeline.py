@@ -7,31 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archlens import cache
-from archlens.analyses.fields.status import statuses
-from archlens.analyses.fields.theoretical import receptive_fields
-from archlens.analyses.fields.visible import boxes
+from archlens.analyses.fields.lattice import Lattice
+from archlens.analyses.fields.theoretical import Field
 from archlens.analyses.structure.class_score import class_score, main_output
 from archlens.analyses.structure.cost import totals, uncounted
 from archlens.capture.limits import time_limit
 from archlens.errors import LayerError, ReportError, UsageError, did_you_mean
-from archlens.field_report import field_report, has_unit
-from archlens.graph import Graph
-from archlens.report import (
-    LayerReport,
-    Report,
-    read_report_data,
-    report_from_dict,
-)
+from archlens.graph import Graph, Node
+from archlens.progress import Say, silent
+from archlens.report import FieldReport, LayerReport, Report, Visible, read_report_data, report_from_dict
 from archlens.spec import Spec, input_sizes, parse_spec
+from archlens.study import Study
 
 if TYPE_CHECKING:
     from torch import nn
-
-Progress = Callable[[str], None]
-
-
-def _silent(_: str) -> None:
-    """No progress."""
 
 
 def analyze(
@@ -46,7 +35,7 @@ def analyze(
     origin: str | None = None,
     at: str | None = None,
     output_name: str | None = None,
-    progress: Progress = _silent,
+    progress: Say = silent,
     use_cache: bool = False,
     timeout: float | None = None,
 ) -> Report:
@@ -95,7 +84,7 @@ def analyze(
 
 
 def _captured(
-    spec: Spec, size: tuple[tuple[int, ...], ...], device: str, progress: Progress, use_cache: bool
+    spec: Spec, size: tuple[tuple[int, ...], ...], device: str, progress: Say, use_cache: bool
 ) -> tuple[Graph, str]:
     """The graph and the name of what a spec names, from the cache where that is allowed and there."""
     wanted = cache.key(spec, size[0] if size else None) if use_cache and len(size) < 2 else None
@@ -121,47 +110,28 @@ def describe(
     at: str | None = None,
     output_name: str | None = None,
 ) -> Report:
-    """Derive everything from a captured graph."""
-    start = graph.inputs[0] if origin is None else layer_node(graph, origin)
-    fields = receptive_fields(graph, start)
-    visible = boxes(graph, start)
-    sure = statuses(graph, start)
-    of = graph.layer_of()
-    names = [layer.name for layer in graph.layers]
-
-    def named(node: int | None) -> str | None:
-        return None if node is None or node not in of else names[of[node]]
-
-    cell = named(cell_node(graph, at, output_name)) if graph.outputs else None
-    asked = cell if layer is None else named(layer_node(graph, layer))
+    """Derive everything from a captured graph; the arguments are those of `analyze`."""
+    start = graph.node_of(origin or "input").id
+    cell = cell_node(graph, at, output_name) if graph.outputs else graph.inputs[0]
+    study = Study(graph, cell) if graph.outputs else Study(graph, cell, cell)
+    asked = cell if layer is None else graph.node_of(layer).id
     rows = []
-    inputs = graph.layer_inputs()
-    for index, row in enumerate(graph.layers):
+    for row, inputs in zip(graph.layers, graph.layer_inputs(), strict=True):
         node = graph.nodes[row.output]
-        field = fields[node.id]
         parts = [graph.nodes[n] for n in row.nodes]
         missed = next((op for n in parts if (op := uncounted(n)) is not None), None)
+        own = unit if unit is not None and (asked in row.nodes or node.has_unit(unit)) else None
         rows.append(
             LayerReport(
                 name=row.name,
                 op=row.op,
-                inputs=inputs[index],
+                inputs=inputs,
                 shape=node.shape,
                 params=row.params,
                 macs=sum(n.macs for n in parts),
                 elementwise=sum(n.elementwise for n in parts),
                 activation_bytes=sum(n.bytes for n in parts),
-                rf=None
-                if field is None
-                else field_report(
-                    graph,
-                    node,
-                    field,
-                    visible[node.id],
-                    sure[node.id],
-                    unit if row.name == asked or has_unit(node, unit) else None,
-                    named,
-                ),
+                rf=field_report(study, node, own, start),
                 module=row.module,
                 kind=row.kind,
                 cost_status="exact" if missed is None else "unknown",
@@ -170,44 +140,70 @@ def describe(
         )
     cost = totals(graph)
     missing = sorted({op for n in graph.nodes if (op := uncounted(n)) is not None})
-    outputs = {key: named(node) or "input" for key, node in graph.outputs.items()}
     return Report(
         spec=spec,
         name=name,
         input_shape=graph.nodes[graph.inputs[0]].shape,
-        outputs=outputs,
-        class_score=cell or "input",
+        outputs={key: graph.name_of(node) for key, node in graph.outputs.items()},
+        class_score=graph.name_of(cell),
         layers=tuple(rows),
-        totals={
-            "params": cost.params,
-            "macs": cost.macs,
-            "flops": cost.flops,
-            "elementwise": cost.elementwise,
-            "peak_activation_bytes": cost.peak_activation_bytes,
-            "param_bytes": cost.param_bytes,
-        },
+        totals=cost.to_json(),
         graph=graph,
         uncalled=graph.uncalled,
         notes=graph.notes,
         origin=origin,
         totals_status="bound" if missing else "exact",
         totals_reason="not counted: " + ", ".join(missing) if missing else None,
+        walked=study,
     )
 
 
-def layer_node(graph: Graph, name: str) -> int:
-    """Node id of a layer's result.
+def field_report(study: Study, node: Node, unit: Sequence[int] | None, start: int) -> FieldReport | None:
+    """A node's field in the report's form, seen from `start`; None where it does not depend on it."""
+    field, status = study.fields(start)[node.id], study.statuses(start)[node.id]
+    if field is None:
+        return None
+    graph = study.graph
+    order = ("local", "varies", "global", "unknown")
+    kind = max((f.kind for f in field), key=order.index, default="local")
+    source = None if kind == "local" else next(f.source for f in field if f.kind == kind)
+    at = node.unit(unit, graph.name_of(node.id)) if node.positions else ()
+    seen = study.seen(node.id, at, start)
+    finite = bool(field) and all(f.path is not None for f in field)
+    aligned = all(f.aligned for f in field)
+    return FieldReport(
+        kind=kind,
+        **_figures(field, kind, bool(node.positions)),
+        aligned=aligned,
+        local=FieldReport("local", **_lattices([f.path for f in field]), aligned=aligned)
+        if kind != "local" and finite
+        else None,
+        source=None if source is None else graph.name_of(source),
+        reason=graph.nodes[source].unknown if source is not None and kind == "unknown" else None,
+        visible=None if seen is None else Visible(at, *seen),
+        status=status.word if status is not None else "exact",
+        status_reason=status.reason if status is not None else None,
+    )
 
-    Raises:
-        LayerError: No such layer; the hint names the nearest.
-    """
-    for layer in graph.layers:
-        if layer.name == name:
-            return layer.output
-    if name == "input":
-        return graph.inputs[0]
-    names = [layer.name for layer in graph.layers]
-    raise LayerError(f"{graph.name} has no layer {name!r}", did_you_mean(name, names))
+
+def _figures(field: Field, kind: str, has_axes: bool) -> dict[str, Any]:
+    """size, sizes, jump, start per axis; None where they don't exist, empty for a layer without axes."""
+    local = [f.path if kind == "local" or f.kind == "local" else None for f in field]
+    if kind == "local" or (has_axes and any(local)):
+        return _lattices(local)
+    return dict.fromkeys(("size", "sizes", "jump", "start"), None if has_axes else ())
+
+
+def _lattices(paths: Sequence[Lattice | None]) -> dict[str, Any]:
+    def each(value: Callable[[Lattice], Any]) -> tuple[Any, ...]:
+        return tuple(None if p is None else value(p) for p in paths)
+
+    return {
+        "size": each(lambda p: p.size),
+        "sizes": each(lambda p: p.sizes),
+        "jump": each(lambda p: p.jump.numerator if p.jump.denominator == 1 else float(p.jump)),
+        "start": each(lambda p: p.start),
+    }
 
 
 def cell_node(graph: Graph, at: str | None, output_name: str | None = None) -> int:
@@ -222,7 +218,7 @@ def cell_node(graph: Graph, at: str | None, output_name: str | None = None) -> i
     output = main_output(graph) if output_name is None else graph.outputs[output_name]
     if at is None:
         return class_score(graph, output)
-    return output if at == "output" else layer_node(graph, at)
+    return output if at == "output" else graph.node_of(at).id
 
 
 # ------------------------------------------------------------------ saved reports

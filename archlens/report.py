@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from html import escape
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any
 
-from archlens.errors import ReportError
-from archlens.graph import Graph
+from archlens.errors import LayerError, MissingPackageError, ReportError, did_you_mean
+from archlens.graph import Graph, Layer, Node
 from archlens.graph.serialise import decode, encode
+from archlens.progress import Say, silent
+from archlens.showing import Shown
+from archlens.study import Study
 from archlens.version import __version__
+from archlens.words import phases
 
 SCHEMA_VERSION = 1
 GENERATOR = f"archlens {__version__}"
@@ -51,9 +55,23 @@ class Visible:
         """Sides of the box in pixels."""
         return tuple(h - low + 1 for low, h in zip(self.lo, self.hi, strict=True))
 
-    def to_json(self) -> dict[str, Any]:
-        """Contract form."""
-        return {"unit": list(self.unit), "lo": list(self.lo), "hi": list(self.hi)}
+    def share(self, image: Sequence[int]) -> float | None:
+        """Share of the image's area inside the box; None where it has other axes."""
+        if len(self.lo) != len(image):
+            return None
+        return math.prod(self.size) / math.prod(image)
+
+    def words(self, image: Sequence[int]) -> str:
+        """Rows and columns, `253..259`; a bracket at the image's edge: `[0..300`."""
+        if len(self.lo) != len(image):
+            return "-"
+        if self.size == tuple(image):
+            return "whole image"
+        sides = [
+            f"{'[' if low == 0 else ''}{low}..{high}{']' if high == side - 1 else ''}"
+            for low, high, side in zip(self.lo, self.hi, image, strict=True)
+        ]
+        return sides[0] if len(set(sides)) == 1 else " x ".join(sides)
 
 
 @dataclass(frozen=True)
@@ -87,22 +105,21 @@ class FieldReport:
     status: str = "exact"
     status_reason: str | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """Contract form."""
-        return {
-            "kind": self.kind,
-            "size": _listed(self.size),
-            "sizes": _listed(self.sizes),
-            "jump": _listed(self.jump),
-            "start": _listed(self.start),
-            "aligned": self.aligned,
-            "local": None if self.local is None else self.local.to_json(),
-            "source": self.source,
-            "reason": self.reason,
-            "visible": None if self.visible is None else self.visible.to_json(),
-            "status": self.status,
-            "status_reason": self.status_reason,
-        }
+    @property
+    def path(self) -> FieldReport:
+        """The field itself where it is local, else its finite local path where there is one."""
+        return self if self.local is None else self.local
+
+    @property
+    def words(self) -> str:
+        """The theoretical size: `1411`, `436|468`, `global (local 495)`, `varies`, `unknown: op`."""
+        if self.kind == "local":
+            return phases(self.sizes)
+        if self.kind == "unknown":
+            return f"unknown: {self.reason}" if self.reason else "unknown"
+        if self.local is not None and self.local.sizes:
+            return f"{self.kind} (local {phases(self.local.sizes)})"
+        return self.kind
 
 
 @dataclass(frozen=True)
@@ -126,25 +143,17 @@ class LayerReport:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Contract form."""
-        return {
-            "name": self.name,
-            "op": self.op,
-            "inputs": list(self.inputs),
-            "shape": list(self.shape),
-            "params": self.params,
-            "macs": self.macs,
-            "elementwise": self.elementwise,
-            "activation_bytes": self.activation_bytes,
-            "cost_status": self.cost_status,
-            "cost_reason": self.cost_reason,
-            "rf": None if self.rf is None else self.rf.to_json(),
-            **self.extra,
+        """Contract form. The module and its class stand in the graph."""
+        known = {
+            f.name: getattr(self, f.name)
+            for f in fields(self)
+            if f.name not in ("module", "kind", "extra", "rf")
         }
+        return {**json_value(known), "rf": json_value(self.rf and asdict(self.rf)), **self.extra}
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Shown):
     """One network at one input size.
 
     Attributes:
@@ -159,6 +168,9 @@ class Report:
         notes: What a reader must know (fallbacks, assumptions).
         graph: The captured graph, for further analyses.
         origin: Layer that fields are measured from (None: the input).
+        versions: Of what it was made with.
+        extra: What was added to it, such as measurements; further keys of its JSON.
+        walked: The study that it was made from; not part of its value.
     """
 
     spec: str
@@ -176,6 +188,26 @@ class Report:
     totals_status: str = "exact"
     totals_reason: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    walked: Study | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def study(self) -> Study:
+        """The network with every walk over it: the one that the report was made from, or a new one."""
+        if self.walked is None:
+            cell = self.graph.node_of(self.class_score).id
+            found = Study(self.graph, cell, self.graph.node_of(self.main_output).id)
+            object.__setattr__(self, "walked", found)
+        assert self.walked is not None
+        return self.walked
+
+    @property
+    def main_output(self) -> str:
+        """Layer of the output that is meant by default: the one called `out`, else the first."""
+        return self.outputs.get("out") or next(iter(self.outputs.values()), self.class_score)
+
+    @cached_property
+    def _rows(self) -> Mapping[str, LayerReport]:
+        return {row.name: row for row in self.layers}
 
     def layer(self, name: str) -> LayerReport:
         """The row of that name.
@@ -183,13 +215,66 @@ class Report:
         Raises:
             LayerError: There is none; the hint names the nearest.
         """
-        from archlens.errors import LayerError, did_you_mean
+        if name not in self._rows:
+            raise LayerError(f"{self.name} has no layer {name!r}", did_you_mean(name, self._rows))
+        return self._rows[name]
 
+    def inputs_of(self, row: LayerReport) -> list[LayerReport]:
+        """The rows that a row reads; inputs of the network are none."""
+        return [self._rows[name] for name in row.inputs if name in self._rows]
+
+    def before(self, name: str) -> list[LayerReport]:
+        """The rows that the named one depends on, and itself, in execution order."""
+        wanted = {name}
+        for row in reversed(self.layers):
+            if row.name in wanted:
+                wanted.update(row.inputs)
+        return [row for row in self.layers if row.name in wanted]
+
+    def node(self, row: LayerReport) -> Node:
+        """The graph's node that is a row's result."""
+        return self.graph.node_of(row.name)
+
+    def map_of(self, row: LayerReport) -> tuple[int, ...]:
+        """Sizes of a row's map; of one without positions, all but the batch."""
+        return self.node(row).map_size or row.shape[1:]
+
+    def changes(self, row: LayerReport) -> bool:
+        """Whether no input has both this row's field and its map. What reads the image itself counts."""
+
+        def key(layer: LayerReport) -> object:
+            field = layer.rf
+            own = field and (field.kind, field.sizes, field.jump, field.start, field.local)
+            return own, self.map_of(layer)
+
+        return not any(key(row) == key(source) for source in self.inputs_of(row))
+
+    def costs_or_reshapes(self, row: LayerReport) -> bool:
+        """Whether a row has MACs (or such as cannot be counted), or another shape than all that it reads."""
+        if row.macs or row.cost_status != "exact":
+            return True
+        return not any(row.shape == source.shape for source in self.inputs_of(row))
+
+    def with_erf(self, names: Iterable[str], progress: Say = silent) -> Report:
+        """The report with `erf` in the rows asked for: {"erf_50", "erf_95" (px), "status", "reason"}.
+
+        A row with an operation that has no rule before it says `unknown` and which; no figure is made up.
+        """
+        origin = None if self.origin is None else self.graph.node_of(self.origin).id
+        wanted = set(names)
+        rows = []
         for row in self.layers:
-            if row.name == name:
-                return row
-        names = [r.name for r in self.layers]
-        raise LayerError(f"{self.name} has no layer {name!r}", did_you_mean(name, names) if names else "")
+            if row.name in wanted and row.rf is not None:
+                progress(f"effective field of {row.name}")
+                used = self.study.lens.use(self.node(row).id, origin)
+                known = {"status": "assumed", "reason": "random weights"}
+                if used.sides is None:
+                    known = {"status": "unknown", "reason": used.reason}
+                sides = used.sides or {}
+                erf = {"erf_50": sides.get(50), "erf_95": sides.get(95), **known}
+                row = replace(row, extra={**row.extra, "erf": erf})
+            rows.append(row)
+        return replace(self, layers=tuple(rows))
 
     @property
     def cell(self) -> LayerReport:
@@ -222,24 +307,6 @@ class Report:
         """The report as text; the same input gives the same bytes."""
         return json.dumps(self.to_dict(graph), indent=indent, ensure_ascii=False)
 
-    def _repr_html_(self) -> str:
-        """The network and its class-score cell at a glance, for notebooks."""
-        seen = self.cell.rf if self.class_score != "input" else None
-        facts = {
-            "input": "x".join(map(str, self.input_shape[1:])),
-            "parameters": f"{self.totals['params']:,}",
-            "MACs": f"{self.totals['macs']:,}",
-            "peak activation memory": f"{self.totals['peak_activation_bytes'] / 2**20:,.1f} MiB",
-            "layers": f"{len(self.layers):,}",
-            "class-score cell": self.class_score,
-            "its field": "-" if seen is None else f"{seen.kind} {list(seen.size or ())}",
-        }
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{escape(k)}</th><td>{escape(v)}</td></tr>"
-            for k, v in facts.items()
-        )
-        return f"<table><caption>{escape(self.name)}</caption><tbody>{rows}</tbody></table>"
-
     def to_pandas(self) -> Any:
         """The layer table as a pandas DataFrame.
 
@@ -249,8 +316,6 @@ class Report:
         try:
             import pandas
         except ImportError as error:
-            from archlens.errors import MissingPackageError
-
             raise MissingPackageError("pandas is not installed", "pip install pandas") from error
         rows = []
         for row in self.layers:
@@ -295,15 +360,16 @@ def report_from_dict(data: Mapping[str, Any], where: str = "the report") -> Repo
     if "graph" not in data:
         raise ReportError(f"{where} holds no captured graph", "Save it with --json or -o FILE.json again.")
     try:
+        graph = decode(data["graph"])
         return Report(
             spec=data["model"]["spec"],
             name=data["model"]["name"],
             input_shape=tuple(data["model"]["input_shape"]),
             outputs=dict(data["outputs"]),
             class_score=data["class_score"],
-            layers=tuple(_read_layer(row) for row in data["layers"]),
+            layers=tuple(_read_layer(*pair) for pair in zip(data["layers"], graph.layers, strict=True)),
             totals=dict(data["totals"]),
-            graph=decode(data["graph"]),
+            graph=graph,
             uncalled=dict(data.get("uncalled", {})),
             notes=tuple(data.get("notes", ())),
             origin=data.get("origin"),
@@ -316,46 +382,26 @@ def report_from_dict(data: Mapping[str, Any], where: str = "the report") -> Repo
         raise ReportError(f"{where} is damaged ({error!r})", "Write the report again.") from error
 
 
-def _read_layer(row: Mapping[str, Any]) -> LayerReport:
-    known = {"name", "op", "inputs", "shape", "params", "macs", "elementwise", "activation_bytes", "rf",
-             "cost_status", "cost_reason"}  # fmt: skip
+def _read_layer(row: Mapping[str, Any], layer: Layer) -> LayerReport:
+    own = {f.name for f in fields(LayerReport)}
+    known = {k: _tupled(v) for k, v in row.items() if k in own and k not in ("rf", "module", "kind", "extra")}
     return LayerReport(
-        name=row["name"],
-        op=row["op"],
-        inputs=tuple(row["inputs"]),
-        shape=tuple(row["shape"]),
-        params=row["params"],
-        macs=row["macs"],
-        elementwise=row["elementwise"],
-        activation_bytes=row["activation_bytes"],
+        **known,
         rf=None if row["rf"] is None else _read_field(row["rf"]),
-        cost_status=row.get("cost_status", "exact"),
-        cost_reason=row.get("cost_reason"),
-        extra={k: v for k, v in row.items() if k not in known},
+        module=layer.module,
+        kind=layer.kind,
+        extra={k: v for k, v in row.items() if k not in known and k != "rf"},
     )
 
 
 def _read_field(data: Mapping[str, Any]) -> FieldReport:
-    visible = data.get("visible")
-    return FieldReport(
-        kind=data["kind"],
-        size=_tupled(data["size"]),
-        sizes=_tupled(data["sizes"]),
-        jump=_tupled(data["jump"]),
-        start=_tupled(data["start"]),
-        aligned=data["aligned"],
-        local=None if data["local"] is None else _read_field(data["local"]),
-        source=data["source"],
-        reason=data["reason"],
-        visible=visible and Visible(tuple(visible["unit"]), tuple(visible["lo"]), tuple(visible["hi"])),
-        status=data.get("status", "exact"),
-        status_reason=data.get("status_reason"),
-    )
+    known = {k: _tupled(v) for k, v in data.items() if k in {f.name for f in fields(FieldReport)}}
+    if known.get("local") is not None:
+        known["local"] = _read_field(data["local"])
+    if known.get("visible") is not None:
+        known["visible"] = Visible(*(tuple(data["visible"][key]) for key in ("unit", "lo", "hi")))
+    return FieldReport(**known)
 
 
-def _listed(value: Sequence[Any] | None) -> list[Any] | None:
-    return None if value is None else [list(v) if isinstance(v, tuple) else v for v in value]
-
-
-def _tupled(value: Sequence[Any] | None) -> tuple[Any, ...] | None:
-    return None if value is None else tuple(tuple(v) if isinstance(v, list) else v for v in value)
+def _tupled(value: Any) -> Any:
+    return tuple(map(_tupled, value)) if isinstance(value, list) else value

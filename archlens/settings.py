@@ -27,61 +27,17 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from archlens.errors import UsageError, did_you_mean
+from archlens.findings.watched import Budget, Watched
 from archlens.spec import parse_size
 
-Level = Literal["warn", "error"]
-
-# Every figure that a budget or a baseline can name, with what it is. Units in brackets.
-FIGURES: dict[str, str] = {
-    "params": "parameters, shared ones once",
-    "macs": "multiply-accumulates",
-    "flops": "2 x macs",
-    "elementwise": "elementwise operations",
-    "peak_memory": "peak activation memory [bytes]",
-    "param_bytes": "storage of the parameters [bytes]",
-    "layers": "rows of the layer table",
-    "receptive_field": "theoretical field of the class-score cell, smallest axis [px]; infinite where global",
-    "local_field": "the same along the finite local path [px]",
-    "visible_field": "side of the centre cell's visible box, smallest axis [px]",
-    "reach": "share of the image inside that box [0..1]",
-    "output_stride": "pixels between class-score cells",
-    "deepest_stride": "largest stride on the way to them",
-    "erf_25": "side of the centred square with 25 % of the expected energy [px]",
-    "erf_50": "the same, 50 % [px]",
-    "erf_75": "the same, 75 % [px]",
-    "erf_95": "the same, 95 % [px]",
-    "far_share": "expected energy outside the central square of half the image's side [0..1]",
-}
 _TOP = ("input_size", "device", "lang", "baselines", "allowed", "networks")
 _NETWORK = ("spec", "input_size", "budgets", "allowed", "set")
 _BUDGET = ("min", "max", "level")
 DEVICES = ("auto", "cpu", "cuda", "meta", *(f"cuda:{n}" for n in range(16)))
 LANGUAGES = ("en", "ko")
-
-
-@dataclass(frozen=True)
-class Budget:
-    """Limits of one figure; None is no limit."""
-
-    figure: str
-    minimum: float | None = None
-    maximum: float | None = None
-    level: Level = "error"
-
-
-@dataclass(frozen=True)
-class Watched:
-    """A network that `archlens check` looks at."""
-
-    name: str
-    spec: str
-    input_size: tuple[int, ...] | None = None
-    options: tuple[str, ...] = ()
-    budgets: tuple[Budget, ...] = ()
-    allowed: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -204,9 +160,11 @@ def _allowed(table: Any, path: Path, where: str) -> dict[str, float]:
 
 
 def _figure(name: str, path: Path, where: str) -> str:
+    from archlens.findings.figures import LIMITS  # only settings with budgets need to know them
+
     plain = name.replace("-", "_")
-    if plain not in FIGURES:
-        raise UsageError(f"{path}: {where} names an unknown figure {name!r}", did_you_mean(plain, FIGURES))
+    if plain not in LIMITS:
+        raise UsageError(f"{path}: {where} names an unknown figure {name!r}", did_you_mean(plain, LIMITS))
     return plain
 
 

@@ -1,73 +1,108 @@
-"""Numbers, shapes and fields in the words of a table. Short, and the same everywhere."""
+"""How a number is written: in tables, sentences, plots and pages alike, in every language.
+
+Three or four digits that mean something, the unit behind a blank, and never 0 for something.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:  # `models` has numbers to write and no report to read
-    from archlens.report import FieldReport, Visible
 
 Number = int | float
+NONE = "-"
+"""What stands where there is no number."""
+
 _STEPS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _BYTES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+_SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"))
+
+
+def number(value: Number) -> str:
+    """12345 -> `12,345`; fractions with as few decimals as they need, three at most."""
+    if not math.isfinite(value):
+        return "-inf" if value < 0 else "inf"
+    if float(value).is_integer():
+        return f"{int(value):,}" if abs(value) >= 10_000 else str(int(value))
+    return f"{value:,.3f}".rstrip("0").rstrip(".")
 
 
 def si(value: Number) -> str:
     """188885763264 -> `188.9 G`. Below 1000 the number itself."""
-    for step, letter in _STEPS:
-        if abs(value) >= 0.9995 * step:
-            return f"{_three(value / step)} {letter}"
-    return number(value)
+    return _stepped(value, _STEPS) or number(value)
 
 
 def memory(value: Number) -> str:
     """16908544 bytes -> `16.1 MiB`."""
-    for step, unit in _BYTES:
+    return _stepped(value, _BYTES) or f"{number(value)} B"
+
+
+def duration(seconds: float) -> str:
+    """0.0123 -> `12.3 ms`."""
+    if math.isnan(seconds):
+        return NONE
+    return _stepped(seconds, _SECONDS) or f"{number(round(1e9 * seconds))} ns"
+
+
+def _stepped(value: Number, steps: Sequence[tuple[float, str]]) -> str:
+    """A value in the largest unit that it fills, with one decimal, or two below ten."""
+    for step, unit in steps:
         if abs(value) >= 0.9995 * step:
-            return f"{_three(value / step)} {unit}"
-    return f"{number(value)} B"
-
-
-def _three(value: float) -> str:
-    """Three significant digits, or the whole number."""
-    digits = 2 if abs(value) < 9.995 else 1
-    return f"{value:.{digits}f}"
-
-
-def number(value: Number) -> str:
-    """Whole numbers without a point, others with as few decimals as they need, three at most."""
-    if isinstance(value, int) or float(value).is_integer():
-        return str(int(value))
-    return f"{value:.3f}".rstrip("0").rstrip(".")
+            return f"{value / step:,.{2 if abs(value / step) < 9.995 else 1}f} {unit}"
+    return ""
 
 
 def percent(share: float) -> str:
-    """0.0123 -> `1.2 %`; never `0.0 %` for something."""
-    if 0 < share < 0.0005:
-        return "<0.1 %"
-    return f"{100 * share:.1f} %" if share < 0.9995 else "100 %"
+    """0.0123 -> `1.2 %`; never 0 for something, never 100 for less."""
+    value = 100 * share
+    if abs(value) < 1e-9:
+        return "0 %"
+    if abs(value) < 0.01:
+        return "<0.01 %" if value > 0 else ">-0.01 %"
+    if abs(value) < 0.995:
+        return f"{value:.2g} %"
+    if 99.95 <= value < 100 - 1e-7:
+        return ">99.9 %"
+    return f"{value:.0f} %" if value >= 99.95 else f"{value:.1f} %"
+
+
+def px(value: Number) -> str:
+    """A length in pixels: whole from a hundred on, else with a decimal where it needs one."""
+    return number(round(value)) if abs(value) >= 99.95 else number(round(value, 1))
+
+
+def times(ratio: float) -> str:
+    """3.4412 -> `3.4`: how many times more."""
+    return f"{ratio:.1f}" if ratio < 99.95 else number(round(ratio))
+
+
+def signed(text: str) -> str:
+    """A number with its sign in front: `+1.2 %`, `−1.2 %`."""
+    return f"−{text[1:]}" if text.startswith("-") else f"+{text}"
+
+
+def points(gain: float) -> str:
+    """A difference of two shares in per cent: `+25.0 points`."""
+    return f"{signed(f'{gain:.1f}')} points"
 
 
 def axes(values: Sequence[Number | None] | None) -> str:
     """One number where the axes agree (`7`), else all of them (`7x11`); `-` where there is none."""
     if not values:
-        return "-"
-    texts = ["-" if v is None else number(v) for v in values]
+        return NONE
+    texts = [NONE if v is None else number(v) for v in values]
     return texts[0] if len(set(texts)) == 1 else "x".join(texts)
 
 
 def by(shape: Sequence[int]) -> str:
     """(3, 513, 513) -> `3x513x513`."""
-    return "x".join(map(str, shape)) or "-"
+    return "x".join(map(str, shape)) or NONE
 
 
 def phases(sizes: Sequence[Sequence[Number] | None] | None) -> str:
     """`436|468` where the size depends on the phase of the unit."""
     if not sizes:
-        return "-"
-    texts = ["-" if s is None else _phases(s) for s in sizes]
+        return NONE
+    texts = [NONE if s is None else _phases(s) for s in sizes]
     return texts[0] if len(set(texts)) == 1 else " x ".join(texts)
 
 
@@ -77,35 +112,6 @@ def _phases(sizes: Sequence[Number]) -> str:
     return f"{number(min(sizes))}..{number(max(sizes))}"
 
 
-def size_words(field: FieldReport | None) -> str:
-    """The theoretical size: `1411`, `436|468`, `global (local 495)`, `varies`, `unknown: op`."""
-    if field is None:
-        return "none"
-    if field.kind == "local":
-        return phases(field.sizes)
-    if field.kind == "unknown":
-        return f"unknown: {field.reason}" if field.reason else "unknown"
-    if field.local is not None and field.local.sizes:
-        return f"{field.kind} (local {phases(field.local.sizes)})"
-    return field.kind
-
-
-def box(visible: Visible | None, image: Sequence[int]) -> str:
-    """Rows and columns of a visible box, `253..259`; a bracket at the image's edge: `[0..300`."""
-    if visible is None:
-        return "nothing"
-    if len(visible.lo) != len(image):
-        return "-"
-    if visible.size == tuple(image):
-        return "whole image"
-    sides = []
-    for low, high, side in zip(visible.lo, visible.hi, image, strict=True):
-        sides.append(f"{'[' if low == 0 else ''}{low}..{high}{']' if high == side - 1 else ''}")
-    return sides[0] if len(set(sides)) == 1 else " x ".join(sides)
-
-
-def box_share(visible: Visible | None, image: Sequence[int]) -> float | None:
-    """Share of the image inside the box."""
-    if visible is None or len(visible.lo) != len(image):
-        return None
-    return math.prod(visible.size) / math.prod(image)
+def count(n: int, one: str, many: str = "") -> str:
+    """`1 layer`, `2 layers`."""
+    return f"{number(n)} {one if n == 1 else many or one + 's'}"

@@ -16,7 +16,6 @@ from typing import Annotated
 
 import typer
 
-from archlens.cli import shared
 from archlens.cli.commands import (
     cache,
     check,
@@ -32,6 +31,7 @@ from archlens.cli.commands import (
     summary,
     verify,
 )
+from archlens.cli.options import Debug, NoCache, OutputName, Shared, Timeout, with_shared
 from archlens.cli.output import colour
 from archlens.errors import ArchlensError
 from archlens.version import __version__
@@ -76,46 +76,28 @@ def _root(
     version: Annotated[  # noqa: ARG001 - its callback answers
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
-    debug: Annotated[  # noqa: ARG001 - `everywhere` takes these out
-        bool, typer.Option("--debug", help="Show the traceback of an error; with any command.")
-    ] = False,
-    no_cache: Annotated[  # noqa: ARG001
-        bool, typer.Option("--no-cache", help="Capture anew and keep nothing; with any command.")
-    ] = False,
-    timeout: Annotated[  # noqa: ARG001
-        float | None,
-        typer.Option(
-            "--timeout",
-            metavar="SECONDS",
-            help="Time that building and running a model may take; with any command.",
-            show_default=False,
-        ),
-    ] = None,
-    output_name: Annotated[  # noqa: ARG001
-        str | None,
-        typer.Option(
-            "--output-name",
-            metavar="NAME",
-            help="Output to take for the main one, of several; with any command.",
-            show_default=False,
-        ),
-    ] = None,
+    debug: Debug = False,  # noqa: ARG001 - `run` looks for it
+    no_cache: NoCache = False,
+    timeout: Timeout = None,
+    output_name: OutputName = None,
 ) -> None:
     """What a segmentation network sees and what it costs, layer by layer.
 
     `archlens COMMAND --help` explains a command. Results go to stdout, all else to stderr.
     """
+    context.obj = Shared(no_cache, timeout, output_name)
     if not context.resilient_parsing:
         context.default_map = project_defaults()
 
 
-def project_defaults() -> dict[str, dict[str, str]]:
+def project_defaults() -> dict[str, dict[str, str | list[str]]]:
     """Defaults of the shared options from the project's settings, by command: what neither the command line
     nor an ARCHLENS_* variable says."""
     from archlens.settings import find
 
     found = find(Path.cwd())
-    given = {"input_size": found.input_size, "device": found.device, "lang": found.lang}
+    size = None if found.input_size is None else [found.input_size]
+    given = {"input_size": size, "device": found.device, "lang": found.lang}
     known = {name: value for name, value in given.items() if value is not None}
     return {
         command.__name__: {n: v for n, v in known.items() if n in inspect.signature(command).parameters}
@@ -124,7 +106,7 @@ def project_defaults() -> dict[str, dict[str, str]]:
 
 
 def build_app(words: Sequence[str] = ()) -> typer.Typer:
-    """The app with the command that `words` begin with, or with all. Typer prepares every command that it
+    """The app with the commands that `words` hold, or with all. Typer prepares every command that it
     has for every run, 3 ms each."""
     app = typer.Typer(
         name="archlens",
@@ -135,11 +117,11 @@ def build_app(words: Sequence[str] = ()) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    asked = [command for command in COMMANDS if [command.__name__] == list(words[:1])]
+    asked = [command for command in COMMANDS if command.__name__ in words]
     for command in asked or COMMANDS:
         # In full: the plain help would cut it after forty letters.
         about = (inspect.getdoc(command) or "").partition("\n\n")[0]
-        app.command(short_help=" ".join(about.split()))(command)
+        app.command(short_help=" ".join(about.split()))(with_shared(command))
     return app
 
 
@@ -148,8 +130,7 @@ def run(args: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if args is None else args)
     debug = "--debug" in given
     try:
-        words = shared.take(given)
-        code = build_app(words)(args=words, prog_name="archlens", standalone_mode=False)
+        code = build_app(given)(args=given, prog_name="archlens", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except ArchlensError as error:
         _say(error.message, error.hint, debug)

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from archlens.cli import shared
-from archlens.cli.progress import Progress
+from archlens.cli.options import Shared
+from archlens.cli.progress import ProgressLine
 from archlens.errors import UsageError
 from archlens.spec import parse_sizes, parse_spec, parse_unit
 
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 def report_of(
     model: str,
+    shared: Shared,
     *,
-    input_size: str | None = None,
+    input_size: Sequence[str] | None = None,
     device: str = "auto",
     layer: str | None = None,
     unit: str | None = None,
@@ -33,13 +34,13 @@ def report_of(
 
     Options are read first: a malformed size must not wait for torch.
     """
-    size = None if input_size is None else parse_sizes(input_size)
+    size = sizes_of(input_size)
     where = None if unit is None else parse_unit(unit)
     check_device(device)
     spec = parse_spec(model, settings or ())
     if weights is not None and spec.kind == "report":
         raise UsageError(f"{model} is a saved report, without room for weights", "Give the model itself.")
-    with Progress() as progress:
+    with ProgressLine() as progress:
         progress("loading archlens")
         from archlens.pipeline import analyze
 
@@ -53,9 +54,7 @@ def report_of(
             origin=origin,
             at=at,
             progress=progress,
-            use_cache=shared.current.cache,
-            timeout=shared.current.timeout,
-            output_name=shared.current.output_name,
+            **shared.asked,
         )
         if weights is not None:
             progress("reading the weights")
@@ -64,6 +63,19 @@ def report_of(
             note = f"{weights}: {fit_checkpoint(spec, weights)}"
             report = dataclasses.replace(report, notes=(*report.notes, note))
     return report
+
+
+def sizes_of(texts: Sequence[str] | None) -> tuple[tuple[int, ...], ...] | None:
+    """The sizes of `--input-size`, one an input."""
+    return parse_sizes(",".join(texts)) if texts else None
+
+
+def size_of(texts: Sequence[str] | None) -> tuple[int, ...] | None:
+    """The one size of `--input-size`, for commands that take networks of one input."""
+    sizes = sizes_of(texts)
+    if sizes is not None and len(sizes) > 1:
+        raise UsageError("--input-size takes one size here", "This command takes networks of one input.")
+    return None if sizes is None else sizes[0]
 
 
 def check_device(name: str) -> None:
@@ -82,6 +94,18 @@ def check_device(name: str) -> None:
             resolve(name)
         return
     raise UsageError(f"{name!r} is not a device that archlens knows", "Use auto, cpu, cuda, cuda:N or meta.")
+
+
+def numbers_of(text: str, option: str, example: str) -> list[int]:
+    """The positive whole numbers of an option.
+
+    Raises:
+        UsageError: It holds something else.
+    """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise UsageError(f"{option} {text}: not positive whole numbers", f"As in {option} {example}.")
+    return [int(part) for part in parts]
 
 
 def command_line(

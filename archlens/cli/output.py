@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -19,14 +18,11 @@ from typing import TYPE_CHECKING, TypeAlias
 import typer
 
 from archlens.errors import UsageError
+from archlens.showing import Maker, form_of, write_file
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from archlens.render.text.table import Table
-    from archlens.report import Report
-
-Maker: TypeAlias = Callable[[], "str | bytes"]
 Screen: TypeAlias = "Callable[[Console], None]"
 
 PIPE_CLOSED = 141
@@ -58,13 +54,7 @@ def emit(
             _to_stdout(formats[".json" if json else next(iter(formats))]())
         return
     path = Path(output)
-    suffix = ".json" if json else path.suffix.lower()
-    if suffix not in formats:
-        known = ", ".join(formats)
-        raise UsageError(
-            f"{output}: cannot write {suffix or 'a file without a suffix'}", f"Use one of {known}."
-        )
-    write_file(path, formats[suffix]())
+    write_file(path, form_of(formats, ".json" if json else path.suffix.lower(), output)())
 
 
 def check_output(formats: tuple[str, ...], json: bool, output: str | None) -> None:
@@ -87,52 +77,6 @@ def check_output(formats: tuple[str, ...], json: bool, output: str | None) -> No
 
 REPORT_FORMATS = (".txt", ".json", ".csv", ".md")
 """What a table of layers can be written as."""
-
-
-def emit_report(
-    report: Report, table: Table, *, json: bool, output: str | None, layer: str | None = None
-) -> None:
-    """Write a report: JSON is all of it, with its graph; CSV every layer; text and Markdown the table."""
-    from archlens.render.text import csv, markdown
-    from archlens.render.text.table import draw, plain
-
-    emit(
-        {
-            ".txt": lambda: plain(table),
-            ".json": report.to_json,
-            ".csv": lambda: csv.layers(report, None if layer is None else [layer]),
-            ".md": lambda: markdown.markdown(table),
-        },
-        json=json,
-        output=output,
-        screen=lambda console: draw(table, console),
-    )
-
-
-def write_file(path: Path, content: str | bytes) -> None:
-    """Write all of it or nothing: into a temporary file beside the target, then rename.
-
-    Raises:
-        UsageError: The folder is missing or may not be written to.
-    """
-    data = content.encode("utf-8") if isinstance(content, str) else content
-    if path.exists() and not path.is_file():  # /dev/null, a named pipe: nothing to rename onto
-        path.write_bytes(data)
-        return
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}", "Give another file to -o.") from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(name, 0o666 & ~_umask())  # mkstemp's files are private; a report is not
-        os.replace(name, path)
-    except BaseException as error:
-        Path(name).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise UsageError(f"cannot write {path}: {error.strerror}", "Give another file to -o.") from error
-        raise
 
 
 def colour(stream: object = None) -> bool:
@@ -169,9 +113,3 @@ def _pipe_closed() -> None:
     """The reader (`| head`) has had enough: leave quietly, and let no flush at exit complain."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     raise typer.Exit(PIPE_CLOSED)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -65,11 +65,11 @@ def write_plot(plot: str | None, draw: Callable[[str], bytes]) -> None:
     """Write what `draw` makes of the file's suffix; nothing where no file was asked for."""
     if plot is None:
         return
-    from archlens.cli.output import write_file
-    from archlens.cli.progress import Progress
+    from archlens.cli.progress import ProgressLine
+    from archlens.showing import write_file
 
     path = Path(plot)
-    with Progress() as progress:
+    with ProgressLine() as progress:
         progress("drawing")
         drawn = draw(path.suffix.lower().removeprefix("."))
     write_file(path, drawn)

@@ -14,14 +14,14 @@ AGAIN = 15.0
 """Seconds before a count is worth another one."""
 
 
-class Progress:
+class ProgressLine:
     """Says what is going on, when it lasts.
 
     On a terminal each step replaces the last one and the line is gone at the end. Elsewhere a step gets a
     line of its own once it has lasted a second, and one that only counts on ("3 of 20") another one every
     quarter of a minute, so that logs stay short.
 
-        with Progress() as progress:
+        with ProgressLine() as progress:
             analyze(..., progress=progress)
     """
 
@@ -39,7 +39,11 @@ class Progress:
         self._timer.daemon = True
         self._timer.start()
 
-    def __enter__(self) -> Progress:
+    def count(self, done: int, every: int) -> None:
+        """Say how far a measurement is."""
+        self(f"measuring: {done} of {every}")
+
+    def __enter__(self) -> ProgressLine:
         return self
 
     def __exit__(

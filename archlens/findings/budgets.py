@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from archlens.errors import ReportError
-from archlens.findings.gauges import gauge
+from archlens.findings.figures import numbers
+from archlens.findings.watched import Level, Watched
 from archlens.report import GENERATOR, SCHEMA_VERSION, LayerReport, Report
-from archlens.settings import FIGURES, Level, Watched
 
 Verdict = Literal["ok", "warn", "fail", "unknown"]
 TOLERANCE = 1e-6  # per cent; floats differ in their last digits from machine to machine
@@ -62,7 +62,7 @@ def check(report: Report, watched: Watched, baseline: Mapping[str, Any] | None) 
     """
     before = {k: _number(v) for k, v in (baseline or {}).get("figures", {}).items()}
     held = [f for f in watched.allowed if f in before]
-    now = gauge(report, [b.figure for b in watched.budgets] + held)
+    now = numbers(report, [b.figure for b in watched.budgets] + held)
     out: list[Check] = []
     for budget in watched.budgets:
         for kind, limit in (("max", budget.maximum), ("min", budget.minimum)):
@@ -157,7 +157,7 @@ def baseline_of(report: Report) -> dict[str, Any]:
         "generator": GENERATOR,
         "spec": report.spec,
         "input_shape": list(report.input_shape),
-        "figures": {name: _finite(_rounded(value)) for name, value in gauge(report, FIGURES).items()},
+        "figures": {name: _finite(_rounded(value)) for name, value in numbers(report).items()},
         "layers": [
             {"name": r.name, "op": r.op, "shape": list(r.shape), "params": r.params, "macs": r.macs}
             for r in report.layers

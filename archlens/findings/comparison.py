@@ -5,7 +5,7 @@ One network alone is explained (what limits its context, what would extend it); 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,27 +14,22 @@ from archlens.findings.claims import COMPARED, EXPLAINED, find
 from archlens.findings.evidence.gather import gather
 from archlens.findings.evidence.published import family_of
 from archlens.findings.evidence.records import Evidence
-from archlens.findings.figures import Figures, figures
+from archlens.findings.figures import summary
 from archlens.findings.finding import Finding
-from archlens.findings.language import catalogue, claim
+from archlens.findings.language import catalogue, claim, title
+from archlens.progress import Say, silent
 from archlens.report import GENERATOR, SCHEMA_VERSION, Report, json_value
-
-Progress = Callable[[str], None]
-
-
-def _silent(_: str) -> None:
-    """No progress."""
+from archlens.showing import Shown
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Shown):
     """What `archlens compare` and `archlens explain` show.
 
     Attributes:
         input_shape: With the batch, (1, C, H, W).
         names: One a network; as it was asked for, told apart where two are the same.
         reports: The networks.
-        summaries: Their figures.
         evidence: The nine kinds, one entry a network.
         found: The findings, those that explain most first.
         lang: Language of the claims.
@@ -43,15 +38,14 @@ class Comparison:
     input_shape: tuple[int, ...]
     names: tuple[str, ...]
     reports: tuple[Report, ...]
-    summaries: tuple[Figures, ...]
-    evidence: tuple[Evidence, ...] = ()
+    evidence: tuple[Evidence, ...]
     found: tuple[Finding, ...] = ()
     lang: str = "en"
 
     @property
     def findings(self) -> tuple[Mapping[str, Any], ...]:
         """The findings in the contract's form, each with its claim."""
-        return tuple(f.to_json(claim(f, self.lang)) for f in self.found)
+        return tuple(f.to_json(title(f, self.lang), claim(f, self.lang)) for f in self.found)
 
     @property
     def assumptions(self) -> tuple[str, ...]:
@@ -61,11 +55,9 @@ class Comparison:
     def to_dict(self, graph: bool = True) -> dict[str, Any]:
         """Contract form; `graph=False` leaves the captured graphs out."""
         models = []
-        for index, (report, summary) in enumerate(zip(self.reports, self.summaries, strict=True)):
-            model = {**report.to_dict(graph), "summary": summary.to_json()}
-            if self.evidence:
-                model["evidence"] = json_value(self.evidence[index].to_json())
-            models.append(model)
+        for report, evidence in zip(self.reports, self.evidence, strict=True):
+            own = {"summary": summary(report), "evidence": json_value(evidence.to_json())}
+            models.append({**report.to_dict(graph), **own})
         return {
             "schema_version": SCHEMA_VERSION,
             "generator": GENERATOR,
@@ -76,12 +68,12 @@ class Comparison:
         }
 
 
-def compare(
+def compared(
     reports: Sequence[Report],
     *,
     sized: Sequence[Sequence[Report]] = (),
     lang: str = "en",
-    progress: Progress = _silent,
+    progress: Say = silent,
 ) -> Comparison:
     """Set reports side by side and find what tells them apart; explain a single one.
 
@@ -114,7 +106,6 @@ def compare(
         input_shape=shapes.pop(),
         names=names,
         reports=tuple(reports),
-        summaries=tuple(figures(report) for report in reports),
         evidence=tuple(evidence),
         found=tuple(find(evidence, EXPLAINED if alone else COMPARED)),
         lang=lang,

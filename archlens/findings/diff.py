@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
-from archlens.findings.gauges import gauge
+from archlens.findings.figures import numbers
 from archlens.report import GENERATOR, SCHEMA_VERSION, LayerReport, Report
-from archlens.settings import FIGURES
 
 _COMPARED = ("op", "shape", "params", "macs", "rf")
 
@@ -85,9 +84,9 @@ class Diff:
 
 def diff(old: Report, new: Report) -> Diff:
     """Compare two reports of (versions of) one network."""
-    before, after = gauge(old, FIGURES), gauge(new, FIGURES)
+    before, after = numbers(old), numbers(new)
     figures = tuple(
-        FigureChange(name, before[name], after[name], _percent(before[name], after[name])) for name in FIGURES
+        FigureChange(name, before[name], after[name], _percent(before[name], after[name])) for name in before
     )
     return Diff(old, new, tuple(_layers(old, new)), figures)
 

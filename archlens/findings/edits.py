@@ -9,21 +9,23 @@ bins=1               a pyramid's bins replaced by one
 
 from __future__ import annotations
 
+from archlens.analyses.fields.walks import Walks
 from archlens.analyses.structure.context import ContextModule, context_module
 from archlens.analyses.structure.edit import bins_to_one, cut, cut_all, dilated, set_rate
 from archlens.errors import LayerError, UsageError, did_you_mean
 from archlens.graph import Graph
 
 
-def edited(graph: Graph, text: str) -> Graph:
+def edited(walks: Walks, text: str) -> Graph:
     """The graph with one edit.
 
     Raises:
         LayerError: No such branch or layer; the hint names the nearest.
         UsageError: A value that is no rate, or an edit that this network has no place for.
     """
+    graph = walks.graph
     name, equals, value = text.partition("=")
-    module = context_module(graph)
+    module = context_module(walks)
     if equals:
         if not value.isdigit() or int(value) < 1:
             raise UsageError(f"--cut {text}: {value!r} is no rate", "Write a whole number, as in aspp=1.")
@@ -43,9 +45,8 @@ def edited(graph: Graph, text: str) -> Graph:
 def _branch(graph: Graph, module: ContextModule, name: str) -> str:
     if module.branch(name) is not None:
         return name
-    of = graph.layer_of()
     for branch in module.branches:
-        if any(graph.layers[of[n]].name == name for n in branch.nodes):
+        if any(graph.name_of(n) == name for n in branch.nodes):
             return branch.name
     known = [b.name for b in module.branches]
     raise LayerError(f"{module.name} of {graph.name} has no branch {name!r}", did_you_mean(name, known))
@@ -80,8 +81,7 @@ def _windows(graph: Graph, module: ContextModule | None, name: str) -> set[int]:
             )
         )
     if not found:
-        of = graph.layer_of()
-        known = [graph.layers[of[n]].name for n in dilated(graph)]
+        known = [graph.name_of(n) for n in dilated(graph)]
         raise LayerError(
             f"{graph.name} has no dilated layer {name!r}",
             did_you_mean(name, known) if known else "None of its layers is dilated.",

@@ -1,162 +1,153 @@
-"""The summary figures of one network: what the comparison sets side by side and the findings argue from.
+"""The figures of a network, each declared once: name, words, where it comes from, which way is better.
 
-All are at one input size and, where they are about a unit, at the centre of the class-score map.
+Tables and pages show them, budgets and baselines hold them, differences compare them, JSON carries them. All
+are at one input size and, where they are about a unit, at the centre of the class-score map. A figure that
+cannot be known (an operation without a rule, a field that does not exist) is None, and said so.
+
+To add one: a line in `FIGURES`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
 
-from archlens.report import FieldReport, LayerReport, Report, json_value
+from archlens.findings.evidence.records import Evidence
+from archlens.report import FieldReport, Report, json_value
+from archlens.words import NONE, Number, axes, by, duration, memory, number, percent, px, si
 
-Number = int | float
+Group = Literal["cost", "measured", "reach", "resolution", "use", "module"]
+GROUPS: Mapping[Group, str] = {
+    "cost": "Cost",
+    "measured": "Measured",
+    "reach": "Reach: what the centre class-score cell can see",
+    "resolution": "Resolution",
+    "use": "Use: expected effective field of that cell, for random weights",
+    "module": "Context module",
+}
 
 
 @dataclass(frozen=True)
-class Figures:
-    """One network in numbers. Tuples have one entry a spatial axis; None: does not exist, or is unknown.
+class Figure:
+    """One figure.
 
     Attributes:
-        params: Parameters, shared ones once.
-        macs: Multiply-accumulates of convolutions, linear layers and matrix products.
-        elementwise: Elementwise operations, apart from the MACs.
-        peak_activation_bytes: Input and live activations at the worst moment, without the weights.
-        param_bytes: The weights.
-        layers: Rows of the report.
-        class_score: Layer of the class-score cell.
-        score_map: Size of its map.
-        output_map: Size of the main output's map.
-        deepest_stride: Largest jump of any layer, in input pixels; `deepest_layer` is the first that has it.
-        output_stride: Jump at the class-score cell; where it has none, input size over score-map size.
-        field_kind: Kind of the cell's theoretical field.
-        field: Its size, px; of a cell that sees everything: None.
-        fields: Its distinct sizes over the phases.
-        local_field: The size along the finite local path, beside a global one.
-        visible: (lo, hi) of the centre cell's visible box, inclusive.
-        visible_field: Sides of that box, px.
-        reach: Share of the image's area inside that box, 0 to 1.
-        global_from: First layer on the way to the cell whose field is the whole input, whatever its size.
-        whole_from: First layer on the way to the cell whose centre unit's box is this whole image.
-        whole_at: Share of the MACs spent before and in that layer, 0 to 1.
-        cost_status: exact, or bound where some operation's arithmetic is not counted (`cost_reason`).
-        field_status: How sure the cell's fields are: exact, bound or unknown (`field_reason`).
+        name: In settings, budgets, baselines and differences.
+        label, note: What it is called, and what a reader must know of it.
+        group: Under which heading it stands.
+        value: What it is of a report; per axis where it has axes. None: not known.
+        told: The same, where it takes the evidence of a comparison.
+        write: The value in words.
+        better: Which direction is; None: neither.
+        essential: Whether it stands in the short table.
+        limit: Whether budgets and baselines can name it: then it is one number, of axes the smallest.
+        share: Whether it is a share, whose differences are points.
+        shown: Whether tables and pages show it.
     """
 
-    params: int
-    macs: int
-    elementwise: int
-    peak_activation_bytes: int
-    param_bytes: int
-    layers: int
-    class_score: str
-    score_map: tuple[int, ...]
-    output_map: tuple[int, ...]
-    deepest_stride: tuple[Number, ...]
-    deepest_layer: str | None
-    output_stride: tuple[Number, ...]
-    field_kind: str
-    field: tuple[Number | None, ...] | None
-    fields: tuple[tuple[Number, ...] | None, ...] | None
-    local_field: tuple[Number | None, ...] | None
-    visible: tuple[tuple[int, ...], tuple[int, ...]] | None
-    visible_field: tuple[int, ...] | None
-    reach: float | None
-    global_from: str | None
-    whole_from: str | None
-    whole_at: float | None
-    cost_status: str = "exact"
-    cost_reason: str | None = None
-    field_status: str = "exact"
-    field_reason: str | None = None
+    name: str
+    label: str
+    group: Group
+    value: Callable[[Report], Any] = lambda _: None
+    write: Callable[[Any], str] = number
+    note: str = ""
+    told: Callable[[Evidence], Any] | None = None
+    better: Literal["less", "more"] | None = None
+    essential: bool = False
+    limit: bool = False
+    share: bool = False
+    shown: bool = True
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain lists and numbers."""
-        plain: dict[str, Any] = json_value(asdict(self))
-        return plain
+    def of(self, report: Report, evidence: Evidence | None = None) -> Any:
+        """The value, or None."""
+        if self.told is None:
+            return self.value(report)
+        return None if evidence is None else self.told(evidence)
+
+    def words(self, report: Report, evidence: Evidence | None = None) -> str:
+        """The value in words, `-` where there is none; `≥` before a count that is not complete."""
+        value = self.of(report, evidence)
+        if value is None:
+            return NONE
+        bound = self.name in _COUNTED and report.totals_status != "exact"
+        return ("≥ " if bound else "") + self.write(value)
+
+    def number(self, report: Report, evidence: Evidence | None = None) -> float | None:
+        """The value as one number: of several axes the smallest."""
+        value = self.of(report, evidence)
+        if isinstance(value, FieldReport):
+            if value.kind == "global":
+                return math.inf
+            value = value.size if value.kind == "local" else None
+        if isinstance(value, (tuple, list)):
+            value = min((v for v in value if v is not None), default=None)
+        return float(value) if isinstance(value, (int, float)) else None
 
 
-def figures(report: Report) -> Figures:
-    """The summary figures of a report."""
+_COUNTED = ("macs", "flops", "elementwise")
+
+
+# ------------------------------------------------------------------ where they come from
+
+
+def _total(key: str) -> Callable[[Report], int | None]:
+    return lambda report: report.totals.get(key)
+
+
+def _local_field(report: Report) -> Any:
+    field = report.cell.rf
+    return None if field is None or field.local is None else field.local.size
+
+
+def _finite_field(report: Report) -> Any:
+    """The local path beside a global field, else the field itself."""
+    field = report.cell.rf
+    return None if field is None else field.path.size if field.path.kind == "local" else None
+
+
+def _visible(report: Report) -> tuple[int, ...] | None:
+    seen = None if report.cell.rf is None else report.cell.rf.visible
+    return None if seen is None else seen.size
+
+
+def _reach(report: Report) -> float | None:
+    seen = None if report.cell.rf is None else report.cell.rf.visible
+    return None if seen is None else seen.share(report.input_shape[2:])
+
+
+def _global_from(report: Report) -> str | None:
+    way = report.before(report.class_score)
+    return next((row.name for row in way if row.rf is not None and row.rf.kind == "global"), None)
+
+
+def _whole_from(report: Report) -> str | None:
+    """The first layer on the way to the cell whose centre unit's box is this whole image."""
     image = report.input_shape[2:]
-    cell = report.cell
-    field = cell.rf
-    way = list(on_the_way(report, cell.name))
-    deepest, deepest_layer = _deepest(way, len(image))
-    whole = next((row for row in way if sees_all(row, image)), None)
-    box = field.visible if field is not None else None
-    return Figures(
-        params=report.totals["params"],
-        macs=report.totals["macs"],
-        elementwise=report.totals["elementwise"],
-        peak_activation_bytes=report.totals["peak_activation_bytes"],
-        param_bytes=report.totals.get("param_bytes", 0),
-        layers=len(report.layers),
-        class_score=cell.name,
-        score_map=cell.shape[2:],
-        output_map=_output_map(report),
-        deepest_stride=deepest,
-        deepest_layer=deepest_layer,
-        output_stride=_output_stride(cell, image),
-        field_kind=field.kind if field is not None else "unknown",
-        field=field.size if field is not None and field.kind == "local" else None,
-        fields=field.sizes if field is not None and field.kind == "local" else None,
-        local_field=field.local.size if field is not None and field.local is not None else None,
-        visible=(box.lo, box.hi) if box is not None else None,
-        visible_field=box.size if box is not None else None,
-        reach=reach(field, image),
-        global_from=next((row.name for row in way if row.rf is not None and row.rf.kind == "global"), None),
-        whole_from=whole.name if whole is not None else None,
-        whole_at=_spent(way, whole),
-        cost_status=report.totals_status,
-        cost_reason=report.totals_reason,
-        field_status=field.status if field is not None else "unknown",
-        field_reason=field.status_reason if field is not None else "it does not depend on the input",
-    )
+    way = report.before(report.class_score)
+    return next((r.name for r in way if r.rf and r.rf.visible and r.rf.visible.share(image) == 1.0), None)
 
 
-def on_the_way(report: Report, name: str) -> Iterator[LayerReport]:
-    """The layers that the named one depends on, and itself, in execution order."""
-    wanted = {name}
-    for row in reversed(report.layers):
-        if row.name in wanted:
-            wanted.update(row.inputs)
-    return (row for row in report.layers if row.name in wanted)
-
-
-def reach(field: FieldReport | None, image: Sequence[int]) -> float | None:
-    """Share of the image's area inside the visible box."""
-    if field is None or field.visible is None or len(field.visible.size) != len(image):
+def _whole_at(report: Report) -> float | None:
+    """Share of the MACs spent before and in that layer."""
+    way, until = report.before(report.class_score), _whole_from(report)
+    total = sum(row.macs for row in way)
+    if until is None or not total:
         return None
-    return math.prod(field.visible.size) / math.prod(image)
+    place = next(i for i, row in enumerate(way) if row.name == until)
+    return sum(row.macs for row in way[: place + 1]) / total
 
 
-def sees_all(row: LayerReport, image: Sequence[int]) -> bool:
-    """Whether the layer's reported unit sees the whole image."""
-    return reach(row.rf, image) == 1.0
+def _deepest(report: Report) -> tuple[Number, ...]:
+    return tuple(map(_plain, report.study.deepest_strides))
 
 
-def _deepest(way: Sequence[LayerReport], axes: int) -> tuple[tuple[Number, ...], str | None]:
-    """The largest jump per axis, and the first layer with the largest of them. The image itself has 1."""
-    best: list[Number] = [1] * axes
-    name: str | None = None
-    for row in way:
-        jump = path(row.rf).jump if row.rf is not None else None
-        for axis, value in enumerate(jump or ()):
-            if value is not None and value > best[axis]:
-                best[axis], name = value, row.name
-    return tuple(best), name
-
-
-def path(field: FieldReport) -> FieldReport:
-    """The field itself where it is local, else its finite local path where there is one."""
-    return field if field.local is None else field.local
-
-
-def _output_stride(cell: LayerReport, image: Sequence[int]) -> tuple[Number, ...]:
-    jump = path(cell.rf).jump if cell.rf is not None else None
+def _output_stride(report: Report) -> tuple[Number, ...]:
+    """Jump at the class-score cell; where it has none, input size over score-map size."""
+    cell, image = report.cell, report.input_shape[2:]
+    jump = None if cell.rf is None else cell.rf.path.jump
     if jump and all(j is not None for j in jump):
         return tuple(jump)
     cells = cell.shape[2:]
@@ -166,19 +157,143 @@ def _output_stride(cell: LayerReport, image: Sequence[int]) -> tuple[Number, ...
 
 
 def _output_map(report: Report) -> tuple[int, ...]:
-    name = report.outputs.get("out") or next(iter(report.outputs.values()), None)
-    if name is None or name == "input":
-        return report.input_shape[2:]
-    return report.layer(name).shape[2:]
+    name = report.main_output
+    return report.input_shape[2:] if name == "input" else report.layer(name).shape[2:]
 
 
-def _spent(way: Sequence[LayerReport], until: LayerReport | None) -> float | None:
-    total = sum(row.macs for row in way)
-    if until is None or not total:
-        return None
-    spent = 0
-    for row in way:
-        spent += row.macs
-        if row.name == until.name:
-            break
-    return spent / total
+def _side(share: int) -> Callable[[Report], float | None]:
+    return lambda report: (report.study.energy_use.sides or {}).get(share)
+
+
+def _head(report: Report) -> str | None:
+    node = report.study.head_input
+    return None if node is None else report.study.name(node)
+
+
+def _module(e: Evidence) -> str:
+    return "none" if e.paths is None else f"{e.paths.module}, {len(e.paths.branches)} branches"
+
+
+def _plain(value: float) -> Number:
+    return int(value) if float(value).is_integer() else value
+
+
+# ------------------------------------------------------------------ the table
+
+_cost = partial(Figure, group="cost", better="less", limit=True)
+_measured = partial(Figure, group="measured", better="less")
+_reached = partial(Figure, group="reach", better="more")
+_resolved = partial(Figure, group="resolution")
+_used = partial(Figure, group="use", better="more")
+_context = partial(Figure, group="module")
+
+FIGURES: tuple[Figure, ...] = (
+    _cost("params", "Parameters", value=_total("params"), write=si, note="shared ones once", essential=True),
+    _cost("macs", "MACs", value=_total("macs"), write=si, essential=True,
+          note="of convolutions, linear layers, matrix products"),
+    _cost("flops", "FLOPs", value=_total("flops"), write=si, note="2 x MACs", shown=False),
+    _cost("elementwise", "Elementwise work", value=_total("elementwise"), write=si,
+          note="apart from the MACs"),
+    _cost("peak_memory", "Peak memory", value=_total("peak_activation_bytes"), write=memory, essential=True,
+          note="the input and what is alive, without the weights"),
+    _cost("param_bytes", "Weights", value=_total("param_bytes"), write=memory, note="their storage"),
+    _cost("layers", "Layers", value=lambda r: len(r.layers), note="rows of the layer table", better=None),
+    _measured("latency", "Latency", told=lambda e: e.time and e.time.latency, write=duration, essential=True,
+              note="median of the whole pass"),
+    _measured("images_per_second", "Images a second", told=lambda e: e.time and e.time.images_per_second,
+              better="more"),
+    _measured("measured_memory", "Peak memory, measured", told=lambda e: e.time and e.time.peak_bytes,
+              write=memory, essential=True, note="with the input, without the weights"),
+    _measured("module_time", "Context module's time", told=lambda e: e.time and e.time.module_seconds,
+              write=duration, essential=True, note="its branches and their merge"),
+    _measured("module_time_share", "Its share of the layers' time", write=percent, share=True, essential=True,
+              told=lambda e: e.time and e.time.share(e.time.module_seconds)),
+    _measured("fusion_time", "Fusing convolution's time", told=lambda e: e.time and e.time.fusion_seconds,
+              write=duration),
+    _reached("receptive_field", "Theoretical field, px", value=lambda r: r.cell.rf, limit=True,
+             write=lambda field: field.words, note="without borders; infinite where global", essential=True),
+    _reached("local_field", "Finite local path, px", value=_finite_field, write=axes, limit=True,
+             note="beside a global field"),
+    _reached("visible_field", "Sees at the centre, px", value=_visible, write=by, limit=True, essential=True,
+             note="at this input size"),
+    _reached("reach", "Reach", value=_reach, write=percent, share=True, limit=True, essential=True,
+             note="share of the image in that box"),
+    _reached("global_from", "Global from", value=lambda r: _global_from(r) or "never", write=str,
+             note="first layer that reads the whole input at any size", better=None, essential=True),
+    _reached("whole_from", "Whole image from", value=lambda r: _whole_from(r) or "never", write=str,
+             note="first layer that reaches every pixel at this size", better=None),
+    _reached("whole_at", "MACs until then", value=_whole_at, write=percent, better=None),
+    _resolved("class_score", "Class-score cell", value=lambda r: r.class_score, write=str,
+              note="the layer that scores the classes"),
+    _resolved("score_map", "Score map", value=lambda r: r.cell.shape[2:], write=by, essential=True),
+    _resolved("output_map", "Output map", value=_output_map, write=by),
+    _resolved("output_stride", "Output stride", value=_output_stride, write=axes, limit=True, essential=True,
+              note="pixels between class-score cells"),
+    _resolved("deepest_stride", "Deepest stride", value=_deepest, write=axes, limit=True, essential=True,
+              note="the largest on the way to them"),
+    _used("erf_25", "25 % of energy within, px", value=_side(25), write=px, limit=True, shown=False),
+    _used("erf_50", "50 % of energy within, px", value=_side(50), write=px, limit=True,
+          note="side of the square around the cell"),
+    _used("erf_75", "75 % of energy within, px", value=_side(75), write=px, limit=True, shown=False),
+    _used("erf_95", "95 % of energy within, px", value=_side(95), write=px, limit=True, essential=True),
+    _used("far_share", "Far energy", value=lambda r: r.study.energy_use.far, write=percent, share=True,
+          limit=True, essential=True, note="outside the square of half the image's side"),
+    _used("far_deepest", "Far energy, deepest stream", told=lambda e: e.deep and e.deep.far, write=percent,
+          share=True, essential=True, note="where a decoder adds finer ones"),
+    _used("far_coherent", "Far, coherent, at the head", told=lambda e: e.head and e.head.coherent_far,
+          write=percent, share=True, essential=True,
+          note="of the head's response to a change of a whole region"),
+    _context("module", "Context module", told=_module, write=str, essential=True),
+    _context("head_reads", "Head reads", value=_head, write=str),
+    _context("module_macs", "Module's MACs", told=lambda e: e.cost.module_macs, write=si, better="less"),
+    _context("module_params", "Module's parameters", told=lambda e: e.cost.module_params, write=si,
+             better="less"),
+    _context("fusion_macs", "Fusing convolution's MACs", write=si, better="less",
+             told=lambda e: e.cost.fusion_macs if e.cost.fusion else None),
+)  # fmt: skip
+
+LIMITS: Mapping[str, Figure] = {f.name: f for f in FIGURES if f.limit}
+"""Those that budgets and baselines can name."""
+
+
+def numbers(report: Report, wanted: Iterable[str] = LIMITS) -> dict[str, float | None]:
+    """Figures of a report as one number each; only what is asked for is worked out."""
+    return {name: LIMITS[name].number(report) for name in wanted}
+
+
+def summary(report: Report) -> dict[str, Any]:
+    """The figures of a report as `compare --json` and its CSV carry them: per axis, with statuses."""
+    cell = report.cell
+    field = cell.rf
+    local = field is not None and field.kind == "local"
+    seen = None if field is None else field.visible
+    deepest = report.study.deepest
+    plain: dict[str, Any] = json_value(
+        {
+            **{key: report.totals.get(key, 0) for key in ("params", "macs", "elementwise")},
+            "peak_activation_bytes": report.totals["peak_activation_bytes"],
+            "param_bytes": report.totals.get("param_bytes", 0),
+            "layers": len(report.layers),
+            "class_score": cell.name,
+            "score_map": cell.shape[2:],
+            "output_map": _output_map(report),
+            "deepest_stride": _deepest(report),
+            "deepest_layer": None if deepest is None else report.study.name(deepest),
+            "output_stride": _output_stride(report),
+            "field_kind": "unknown" if field is None else field.kind,
+            "field": field.size if field is not None and local else None,
+            "fields": field.sizes if field is not None and local else None,
+            "local_field": _local_field(report),
+            "visible": None if seen is None else (seen.lo, seen.hi),
+            "visible_field": _visible(report),
+            "reach": _reach(report),
+            "global_from": _global_from(report),
+            "whole_from": _whole_from(report),
+            "whole_at": _whole_at(report),
+            "cost_status": report.totals_status,
+            "cost_reason": report.totals_reason,
+            "field_status": "unknown" if field is None else field.status,
+            "field_reason": "it does not depend on the input" if field is None else field.status_reason,
+        }
+    )
+    return plain

@@ -36,10 +36,11 @@ class Finding:
         """Of its sentence."""
         return f"{self.id}.{self.variant}" if self.variant else self.id
 
-    def to_json(self, claim: str) -> dict[str, Any]:
+    def to_json(self, title: str, claim: str) -> dict[str, Any]:
         """Contract form."""
         return {
             "id": self.id,
+            "title": title,
             "claim": claim,
             "evidence": dict(self.evidence),
             "layers": list(self.layers),

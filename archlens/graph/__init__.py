@@ -23,6 +23,7 @@ from archlens.graph.data import (
     Step,
     TransposedWindow,
     Window,
+    ancestors,
     axis_dim,
     position_dims,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "Step",
     "TransposedWindow",
     "Window",
+    "ancestors",
     "axis_dim",
     "position_dims",
 ]

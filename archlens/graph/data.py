@@ -19,10 +19,12 @@ A tensor dimension that carries the input's axis `a` is followed through reshape
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias
+
+from archlens.errors import LayerError, did_you_mean
 
 # ------------------------------------------------------------------ geometry along one dimension
 
@@ -224,6 +226,45 @@ class Node:
         """The dimensions that a unit is addressed by: all that run along an input axis."""
         return position_dims(self.layout)
 
+    @property
+    def others(self) -> tuple[int, ...]:
+        """All other dimensions: batch and channels."""
+        return tuple(d for d in range(len(self.shape)) if d not in self.positions)
+
+    @property
+    def map_size(self) -> tuple[int, ...]:
+        """Sizes along the positions: (H, W) of a feature map."""
+        return tuple(self.shape[d] for d in self.positions)
+
+    @property
+    def middle(self) -> tuple[int, ...]:
+        """The centre unit, n // 2 along each position."""
+        return tuple(n // 2 for n in self.map_size)
+
+    def has_unit(self, unit: Sequence[int]) -> bool:
+        """Whether the map has that unit."""
+        sizes = self.map_size
+        return len(unit) == len(sizes) and all(0 <= u < n for u, n in zip(unit, sizes, strict=True))
+
+    def unit(self, asked: Sequence[int] | None, name: str = "the layer") -> tuple[int, ...]:
+        """The unit asked for, or the centre.
+
+        Raises:
+            LayerError: It lies outside the map; the message names the map.
+        """
+        if asked is None:
+            return self.middle
+        if not self.has_unit(asked):
+            sizes = self.map_size
+            by = " x ".join(map(str, sizes)) or "a single unit"
+            raise LayerError(
+                f"unit {','.join(map(str, asked))} lies outside {name}, whose map is {by}",
+                f"Indices go from 0 to {','.join(str(n - 1) for n in sizes)}."
+                if sizes
+                else "Leave --unit out.",
+            )
+        return tuple(asked)
+
 
 def axis_dim(layout: Layout, axis: int) -> int | None:
     """The dimension of `layout` that carries the whole of `axis` and nothing else, or None."""
@@ -266,7 +307,7 @@ class Layer:
         return self.nodes[-1]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Graph:
     """A captured network.
 
@@ -292,15 +333,39 @@ class Graph:
     uncalled: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def layer_of(self) -> dict[int, int]:
+    @cached_property
+    def layer_of(self) -> Mapping[int, int]:
         """Node id -> index of its layer; inputs are absent."""
         return {n: i for i, layer in enumerate(self.layers) for n in layer.nodes}
 
-    def layer_index(self) -> dict[str, int]:
+    @cached_property
+    def layer_index(self) -> Mapping[str, int]:
         """Layer name -> index."""
         return {layer.name: i for i, layer in enumerate(self.layers)}
 
-    def consumers(self) -> dict[int, list[int]]:
+    def node_of(self, name: str) -> Node:
+        """The result of the layer of that name, or the input of that name.
+
+        Raises:
+            LayerError: There is none; the hint names the nearest.
+        """
+        if name in self.layer_index:
+            return self.nodes[self.layers[self.layer_index[name]].output]
+        for node in self.inputs:
+            if name == self.input_name(node):
+                return self.nodes[node]
+        raise LayerError(f"{self.name} has no layer {name!r}", did_you_mean(name, self.layer_index))
+
+    def name_of(self, node: int) -> str:
+        """The layer of a node, or `input`."""
+        return self.layers[self.layer_of[node]].name if node in self.layer_of else self.input_name(node)
+
+    def ancestors(self, *nodes: int) -> frozenset[int]:
+        """All nodes that these depend on, themselves included."""
+        return ancestors(self.nodes, nodes)
+
+    @cached_property
+    def consumers(self) -> Mapping[int, list[int]]:
         """Node id -> ids of the nodes that read it, in order, each once."""
         out: dict[int, list[int]] = {n.id: [] for n in self.nodes}
         for node in self.nodes:
@@ -310,16 +375,23 @@ class Graph:
 
     def layer_inputs(self) -> list[tuple[str, ...]]:
         """For each layer the names of the layers (or `input`) that it reads, in order of use."""
-        names = {n: layer.name for layer in self.layers for n in layer.nodes}
-        names.update({n: self.input_name(n) for n in self.inputs})
         out = []
         for layer in self.layers:
             own = set(layer.nodes)
             read = [e.source for n in layer.nodes for e in self.nodes[n].edges if e.source not in own]
-            out.append(tuple(dict.fromkeys(names[source] for source in read)))
+            out.append(tuple(dict.fromkeys(self.name_of(source) for source in read)))
         return out
 
     def input_name(self, node: int) -> str:
         """`input`, or `input:2`, ... where there are several."""
         position = self.inputs.index(node)
         return "input" if position == 0 else f"input:{position + 1}"
+
+
+def ancestors(nodes: Sequence[Node], wanted: Iterable[int]) -> frozenset[int]:
+    """Ids of all nodes that the wanted ones depend on, themselves included."""
+    out = set(wanted)
+    for node in reversed(nodes[: max(out, default=-1) + 1]):
+        if node.id in out:
+            out.update(e.source for e in node.edges)
+    return frozenset(out)

@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from archlens.capture.rows import _is_leaf
 
 
-class Call(NamedTuple):
+class Site(NamedTuple):
     """Where a row's result comes to light: the `turn`-th call of a leaf module, or (module None) the
     `turn`-th call of a torch function outside of leaf modules, which must be `function`."""
 
@@ -23,7 +23,7 @@ class Call(NamedTuple):
     function: str = ""
 
 
-class Walk(TorchFunctionMode):
+class Calls(TorchFunctionMode):
     """Counts calls while a model runs; `begin(call)` and `end(call, output)` surround each.
 
     What `end` returns replaces the output, unless it is None.
@@ -32,15 +32,15 @@ class Walk(TorchFunctionMode):
     def __init__(
         self,
         model: nn.Module,
-        begin: Callable[[Call], None] | None = None,
-        end: Callable[[Call, Any], Any] | None = None,
+        begin: Callable[[Site], None] | None = None,
+        end: Callable[[Site, Any], Any] | None = None,
     ) -> None:
         super().__init__()
         self.model = model
         self.names = {id(m): n for n, m in reversed(list(model.named_modules(remove_duplicate=False)))}
         self.begin, self.end = begin, end
-        self.current: Call | None = None
-        self._leaves: list[Call | None] = []  # one entry a module call; the leaf's own call where in one
+        self.current: Site | None = None
+        self._leaves: list[Site | None] = []  # one entry a module call; the leaf's own call where in one
         self._stack: list[str] = []
         self._module_calls: dict[str, int] = {}
         self._functions = 0
@@ -61,14 +61,14 @@ class Walk(TorchFunctionMode):
         if self._leaves and self._leaves[-1] is not None:
             return func(*args, **(kwargs or {}))
         self._functions += 1
-        call = Call(None, self._functions, str(getattr(func, "__name__", func)))
+        call = Site(None, self._functions, str(getattr(func, "__name__", func)))
         self.current = call
         try:
             return self._around(call, lambda: func(*args, **(kwargs or {})))
         finally:
             self.current = None
 
-    def _around(self, call: Call, work: Callable[[], Any]) -> Any:
+    def _around(self, call: Site, work: Callable[[], Any]) -> Any:
         if self.begin is not None:
             self.begin(call)
         out = work()
@@ -83,7 +83,7 @@ class Walk(TorchFunctionMode):
         leaf = outer
         if outer is None and module is not self.model and _is_leaf(module):
             count = self._module_calls[name] = self._module_calls.get(name, 0) + 1
-            leaf = self.current = Call(name, count)
+            leaf = self.current = Site(name, count)
             if self.begin is not None:
                 with torch._C.DisableTorchFunction():
                     self.begin(leaf)

@@ -14,7 +14,7 @@ from torch import Tensor
 from archlens.errors import UsageError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff")
-Noise = Literal["white", "pink"]
+Noise = Literal["white", "natural"]
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def batches(
 def noise(kind: Noise, count: int, shape: Sequence[int], generator: torch.Generator) -> Tensor:
     """Random images of mean 0 and variance 1: (count, C, *spatial), float32 on the CPU.
 
-    `white`: every pixel on its own. `pink`: amplitudes fall with 1 / frequency, as those of photographs do
+    `white`: every pixel on its own. `natural`: amplitudes fall with 1 / frequency, as those of photographs do
     (Field, J. Opt. Soc. Am. A 4, 1987); the mean of an image has the amplitude of its lowest frequency, so
     images differ in brightness. The variance is 1 over images and positions, not within each image. Channels
     are independent.

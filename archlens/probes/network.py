@@ -4,7 +4,7 @@ Rows are named while the network is captured (`archlens.capture.rows`), below au
 gradient. So the network is walked twice. The first walk, on the meta device, notes for every row where it
 comes to light above autograd: as the k-th call of a leaf module, or as the k-th call of a torch function made
 outside of leaf modules. The second walk, with values, counts the same calls and takes the result of the
-wanted one. Both walks are `Walk`, so they count alike; the function's name and the shape are compared.
+wanted one. Both walks are `Calls`, so they count alike; the function's name and the shape are compared.
 """
 
 from __future__ import annotations
@@ -17,22 +17,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from archlens.analyses.fields.walks import Walks
 from archlens.capture.attention_path import unfused_attention
 from archlens.capture.rows import Rows
 from archlens.capture.trace import Tracer, _named
-from archlens.errors import ArchlensError, DeviceError, LayerError, TraceError, did_you_mean
+from archlens.errors import ArchlensError, DeviceError, LayerError, TraceError
 from archlens.graph import Graph, Layer, Node
-from archlens.probes.calls import Call, Walk
+from archlens.probes.calls import Calls, Site
 from archlens.probes.device import clean
 
 
 class _NotedRows(Rows):
     """Rows that remember during which call each node was made."""
 
-    def __init__(self, model: nn.Module, walk: Walk) -> None:
+    def __init__(self, model: nn.Module, walk: Calls) -> None:
         super().__init__(model)
         self.walk = walk
-        self.call_of: dict[int, Call | None] = {}
+        self.call_of: dict[int, Site | None] = {}
 
     def add(self, node: int, op: str, macs: int) -> None:
         self.call_of[node] = self.walk.current
@@ -43,7 +44,7 @@ class _Enough(BaseException):
     """All wanted activations are there: the rest of the forward pass is not needed."""
 
 
-class Live:
+class Network:
     """A copy of a network on a device, its graph, and its activations by layer name.
 
     Attributes:
@@ -93,17 +94,18 @@ class Live:
         names = dict(self.model.named_parameters(remove_duplicate=False))
         self.frozen = frozenset(n for n, p in names.items() if not p.requires_grad)
         self.model.requires_grad_(False).to(device=device, dtype=dtype)
-        self.layers = {layer.name: i for i, layer in enumerate(self.graph.layers)}
+        self.walks = Walks(self.graph)
+        self.layers = self.graph.layer_index
         # A row may take several calls (`x[..., a:b][..., c:d]`): the last one brings its result.
-        self.calls: dict[int, Call | None] = {
+        self.calls: dict[int, Site | None] = {
             i: calls.get(layer.output) for i, layer in enumerate(self.graph.layers)
         }
-        self.made: dict[Call, list[int]] = {}  # nodes by the call that made them, in order
+        self.made: dict[Site, list[int]] = {}  # nodes by the call that made them, in order
         for node, call in calls.items():
             if call is not None:
                 self.made.setdefault(call, []).append(node)
-        of = self.graph.layer_of()
-        self.row_of_call: dict[Call, int] = {
+        of = self.graph.layer_of
+        self.row_of_call: dict[Site, int] = {
             call: of[n] for n, call in calls.items() if call is not None and n in of
         }
 
@@ -111,27 +113,11 @@ class Live:
 
     def node(self, name: str) -> Node:
         """The node of a layer row, or of `input`. Raises LayerError."""
-        if name == "input":
-            return self.graph.nodes[self.graph.inputs[0]]
-        if name not in self.layers:
-            raise LayerError(f"There is no layer {name!r}.", hint=did_you_mean(name, self.layers))
-        return self.graph.nodes[self.graph.layers[self.layers[name]].output]
+        return self.graph.node_of(name)
 
     def unit(self, name: str, unit: Sequence[int] | None = None) -> tuple[int, ...]:
         """A unit's index along `node.positions`; default the centre, n // 2. Raises LayerError."""
-        node = self.node(name)
-        sizes = [node.shape[d] for d in node.positions]
-        if unit is None:
-            return tuple(n // 2 for n in sizes)
-        shown = "x".join(map(str, sizes)) or "one unit without position"
-        if len(unit) != len(sizes) or not all(0 <= u < n for u, n in zip(unit, sizes, strict=True)):
-            raise LayerError(
-                f"Unit {','.join(map(str, unit))} lies outside {name}, whose map is {shown}.",
-                hint="Units count from 0: the last one is "
-                + (",".join(str(n - 1) for n in sizes) or "the only one")
-                + ".",
-            )
-        return tuple(int(u) for u in unit)
+        return self.node(name).unit(unit, name)
 
     def channels(self, name: str) -> int:
         """Values of one unit: the product of all dimensions that are no positions and no batch."""
@@ -157,14 +143,9 @@ class Live:
 
     def idle(self, name: str) -> frozenset[str]:
         """Leaf modules that a layer does not depend on, in any of their calls."""
-        of = self.graph.layer_of()
-        reached = {self.node(name).id}
-        for node in reversed(self.graph.nodes):
-            if node.id in reached:
-                reached |= {e.source for e in node.edges}
-        used: set[str] = set()
-        for node_id in reached & of.keys():
-            used.add(_module(self.graph.layers[of[node_id]]))
+        of = self.graph.layer_of
+        reached = self.graph.ancestors(self.node(name).id)
+        used = {_module(self.graph.layers[of[n]]) for n in reached & of.keys()}
         return frozenset(_module(layer) for layer in self.graph.layers if layer.kind) - used
 
     # -------------------------------------------------------------- runs
@@ -188,7 +169,7 @@ class Live:
             LayerError: A layer does not come to light: it lies inside a call of its own kind.
         """
         names = list(dict.fromkeys(wanted))
-        keys: dict[Call, list[str]] = {}  # several where one call has several results
+        keys: dict[Site, list[str]] = {}  # several where one call has several results
         for name in names:
             if name != "input":
                 keys.setdefault(self._key(name), []).append(name)
@@ -196,7 +177,7 @@ class Live:
         got: dict[str, Tensor] = {"input": x} if "input" in names else {}
         start: list[Tensor] = [x] if source is None else []
 
-        def end(call: Call, out: Any) -> Any:
+        def end(call: Site, out: Any) -> Any:
             if call == source:
                 if not isinstance(out, Tensor):
                     raise LayerError(
@@ -215,7 +196,7 @@ class Live:
 
         if len(got) < len(names) or not start:
             own = x.clone()  # a network may work on its input in place
-            with suppress(_Enough), unfused_attention(), Walk(self.model, end=end).walking():
+            with suppress(_Enough), unfused_attention(), Calls(self.model, end=end).walking():
                 self.model(own)
         missing = [n for n in names if n not in got] + ([] if start else [origin])
         if missing:
@@ -225,7 +206,7 @@ class Live:
             )
         return got, start[0]
 
-    def _key(self, name: str) -> Call:
+    def _key(self, name: str) -> Site:
         self.node(name)
         call = self.calls[self.layers[name]]
         if call is None:
@@ -258,7 +239,7 @@ def _module(layer: Layer) -> str:
     return base if turn.isdigit() and base else layer.name
 
 
-def _capture(model: nn.Module, shape: tuple[int, ...], name: str) -> tuple[Graph, dict[int, Call | None]]:
+def _capture(model: nn.Module, shape: tuple[int, ...], name: str) -> tuple[Graph, dict[int, Site | None]]:
     """The graph, and for each node the call that made it: on meta, or with values where that fails."""
     parameter = next(model.parameters(), torch.empty(0))
     try:
@@ -277,9 +258,9 @@ def _capture(model: nn.Module, shape: tuple[int, ...], name: str) -> tuple[Graph
         raise TraceError(message, hint="Check the input size and the number of channels.") from error
 
 
-def _trace(model: nn.Module, x: Tensor, name: str, real: bool) -> tuple[Graph, dict[int, Call | None]]:
+def _trace(model: nn.Module, x: Tensor, name: str, real: bool) -> tuple[Graph, dict[int, Site | None]]:
     """`archlens.capture.trace.capture`, with a walk beside it."""
-    walk = Walk(model)
+    walk = Calls(model)
     rows = _NotedRows(model, walk)
     tracer = Tracer(rows, real)
     inputs = [tracer.add_input(x, range(2, x.ndim))]

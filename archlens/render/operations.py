@@ -9,8 +9,6 @@ from archlens.graph import (
     Along,
     Full,
     Geometry,
-    Graph,
-    Layer,
     Node,
     Pad,
     Resize,
@@ -18,6 +16,7 @@ from archlens.graph import (
     TransposedWindow,
     Window,
 )
+from archlens.report import LayerReport, Report
 
 # Shorter than the vocabulary's names where a table is narrow; the JSON keeps the vocabulary.
 _SHORT = {
@@ -41,14 +40,14 @@ _SHORT = {
 }
 
 
-def operation(graph: Graph, layer: Layer) -> str:
-    """What the layer does, with its kernel (rows x columns), dilation `d`, stride `s` and groups `g`.
+def operation(report: Report, row: LayerReport) -> str:
+    """What a layer does, with its kernel (rows x columns), dilation `d`, stride `s` and groups `g`.
 
     Numbers that are 1 are left out, and so are paddings: the receptive field's `start` shows them.
     """
-    node = next(
-        (graph.nodes[n] for n in layer.nodes if graph.nodes[n].op == layer.op), graph.nodes[layer.output]
-    )
+    graph = report.graph
+    layer = graph.layers[graph.layer_index[row.name]]
+    node = next((graph.nodes[n] for n in layer.nodes if graph.nodes[n].op == layer.op), report.node(row))
     name = _SHORT.get(layer.op, layer.op)
     groups = node.attrs.get("groups", 1)
     if name in ("conv", "deconv") and isinstance(groups, int) and groups > 1:
@@ -57,7 +56,7 @@ def operation(graph: Graph, layer: Layer) -> str:
     if name == "mean" and details:  # what adaptive pooling to one cell comes down to
         name = "avg to"
     if name.endswith(" to") and not details:  # taken apart into other steps
-        details = "x".join(map(str, graph.nodes[layer.output].shape[2:]))
+        details = "x".join(map(str, report.node(row).shape[2:]))
     return " ".join(part for part in (name, details) if part) or layer.op
 
 

@@ -11,15 +11,51 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from archlens.analyses.expected.summaries import PERCENT, centred_sides
 from archlens.errors import UsageError
 from archlens.report import GENERATOR, SCHEMA_VERSION, json_value
+from archlens.showing import Shown
 
 Method = Literal["support", "expected", "gradient", "occlusion"]
 METHODS: tuple[Method, ...] = ("support", "expected", "gradient", "occlusion")
 
 
 @dataclass(frozen=True)
-class FieldMap:
+class RunOptions:
+    """How a network is run for `gradient` and `occlusion`.
+
+    Attributes:
+        device: auto | cpu | cuda | cuda:N.
+        weights: Checkpoint to load; None for the weights that the network is built with.
+        images: Folder of images; None for noise and random weights (gradient only).
+        limit: Images at most.
+        channel: Only this channel of the unit; None for all.
+        runs: Random networks to average over.
+        batch_size: Images at a time.
+        seed: Of weights and noise.
+        mean, std, bgr: Preprocessing; None for the model's own.
+        patch, stride: Side and step of the occluder, px.
+        mixed: bfloat16 arithmetic where that is allowed.
+    """
+
+    device: str = "auto"
+    weights: str | None = None
+    images: str | None = None
+    limit: int | None = None
+    channel: int | None = None
+    runs: int = 32
+    batch_size: int = 2
+    seed: int = 0
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    bgr: bool | None = None
+    patch: int = 11
+    stride: int = 3
+    mixed: bool = False
+
+
+@dataclass(frozen=True)
+class FieldMap(Shown):
     """A unit's field.
 
     Attributes:
@@ -37,16 +73,29 @@ class FieldMap:
     layer: str
     unit: tuple[int, ...]
     origin: str
-    channel: int | None
     centre: tuple[float, ...]
-    map: NDArray[Any] | None
-    summary: Mapping[str, Any]
-    status: str
-    reason: str | None
-    visible: tuple[tuple[int, ...], tuple[int, ...]] | None
+    channel: int | None = None
+    map: NDArray[Any] | None = None
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    status: str = "unknown"
+    reason: str | None = None
+    visible: tuple[tuple[int, ...], tuple[int, ...]] | None = None
     assumptions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def projective(self) -> bool:
+        """Whether it is the other direction: units that one pixel reaches."""
+        return bool(self.details.get("projective"))
+
+    @property
+    def squares(self) -> dict[int, float]:
+        """Percent of the energy -> side of the centred square that holds it, px; of maps of energy."""
+        if self.map is None or self.map.dtype == bool or self.projective:
+            return {}
+        sides = centred_sides(self.map, self.centre, [share / 100 for share in PERCENT])
+        return dict(zip(PERCENT, sides, strict=True))
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the map."""

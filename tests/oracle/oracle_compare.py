@@ -33,7 +33,7 @@ def unit_boxes(box: Box, node: Node) -> tuple[np.ndarray, np.ndarray]:
     los = [np.broadcast_to(a, node.shape) for a in box.lo]
     his = [np.broadcast_to(a, node.shape) for a in box.hi]
     empty = np.any([lo > hi for lo, hi in zip(los, his, strict=True)], axis=0)
-    over = tuple(d for d in range(len(node.shape)) if d not in node.positions)
+    over = node.others
     lo = np.stack([np.where(empty, NOTHING, a).min(over) for a in los])
     hi = np.stack([np.where(empty, -NOTHING, a).max(over) for a in his])
     return lo, hi
@@ -83,7 +83,7 @@ def compare(net: nn.Module, shape: tuple[int, ...], tally: Tally) -> tuple[Graph
             elif there.any():
                 tally.wrong.append(f"node {node.id} {node.op}: no box, but it depends on the input")
             continue
-        if there.shape[axes:] != tuple(node.shape[d] for d in node.positions):
+        if there.shape[axes:] != node.map_size:
             tally.unplayed["layout"] = tally.unplayed.get("layout", 0) + 1
             continue
         lo, hi = unit_boxes(box, node)

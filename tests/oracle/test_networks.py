@@ -41,7 +41,7 @@ def test_supports_of_the_lineage(name: str, side: int) -> None:
     nodes = [layer.output for layer in graph.layers if graph.nodes[layer.output].positions]
     asked = []
     for node in (nodes[len(nodes) // 2], nodes[-3], nodes[-1]):
-        sizes = [graph.nodes[node].shape[d] for d in graph.nodes[node].positions]
+        sizes = graph.nodes[node].map_size
         asked.append((node, tuple(rng.randrange(n) for n in sizes)))
     for (node, unit), there in zip(asked, oracle.supports(asked), strict=True):
         said = support(graph, node, unit)

@@ -17,7 +17,7 @@ from archlens.probes.erf import weights
 from archlens.probes.erf.energy import Probe
 from archlens.probes.erf.gradient import GradientField, over_images, over_weights
 from archlens.probes.images import Preprocessing
-from archlens.probes.network import Live
+from archlens.probes.network import Network
 
 NO_CARD = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA card")
 
@@ -31,7 +31,7 @@ def photos(tmp_path):  # type: ignore[no-untyped-def]
 
 def test_a_linear_net_has_its_kernel_squared(photos: list) -> None:
     conv = nn.Conv2d(3, 6, 5, padding=2)
-    live = Live(nn.Sequential(conv), (3, 17, 17), CPU, dtype=torch.float64)
+    live = Network(nn.Sequential(conv), (3, 17, 17), CPU, dtype=torch.float64)
     expected = np.zeros((17, 17))
     expected[3:8, 6:11] = conv.weight.detach().double().square().sum(1).mean(0).numpy()
     found = over_images(live, "0", photos, (5, 8), draws=6)  # all six channels, each by itself
@@ -50,7 +50,7 @@ def test_signs_are_unbiased_and_a_plain_sum_is_not() -> None:
     """Channels that agree: the gradient of their sum would be C times too large."""
     conv = nn.Conv2d(3, 8, 3)
     nn.init.constant_(conv.weight, 0.5)
-    live = Live(nn.Sequential(conv), (3, 9, 9), CPU)
+    live = Network(nn.Sequential(conv), (3, 9, 9), CPU)
     probe = Probe(live, "0", (3, 3), None, "input", 1, False, 0)
     maps = np.array([m for _ in range(50) for m in probe.maps(torch.randn(40, 3, 9, 9), alone=False)])
     totals = maps.sum((1, 2))
@@ -60,7 +60,7 @@ def test_signs_are_unbiased_and_a_plain_sum_is_not() -> None:
 
 
 def test_an_inner_origin() -> None:
-    live = Live(chain(), (3, 20, 20), CPU)
+    live = Network(chain(), (3, 20, 20), CPU)
     found = over_weights(live, "6", origin="3", runs=4)
     assert found.map.shape == (20, 20)
     assert found.map.sum() == pytest.approx(1)
@@ -71,7 +71,7 @@ def test_an_inner_origin() -> None:
 
 
 def test_random_weights_agree_with_the_closed_form() -> None:
-    live = Live(chain(), (3, 25, 25), CPU)
+    live = Network(chain(), (3, 25, 25), CPU)
     expected = expected_erf(live.graph, live.node("6").id)
     assert expected.energy is not None
     summary = summarise(expected.energy, expected.centre)
@@ -86,7 +86,7 @@ def test_random_weights_agree_with_the_closed_form() -> None:
 def test_batch_statistics_count_only_an_images_own_gradient() -> None:
     """With two images and one batch norm over 1x1 maps the gradient is zero: y is +-1 whatever x is."""
     net = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(3, 4, 1, bias=False), nn.BatchNorm2d(4, eps=1e-12))
-    live = Live(net, (3, 6, 6), CPU, dtype=torch.float64)
+    live = Network(net, (3, 6, 6), CPU, dtype=torch.float64)
     frozen = over_weights(live, "2", runs=3)
     assert frozen.total.value > 1e-3
     batch = over_weights(live, "2", runs=3, batch_norm="batch", batch_size=2)
@@ -97,7 +97,7 @@ def test_batch_statistics_count_only_an_images_own_gradient() -> None:
 def test_dead_units_are_counted(photos: list) -> None:
     net = uniform()
     nn.init.constant_(net[0].bias, -1e9)  # type: ignore[arg-type]
-    live = Live(net, (3, 17, 17), CPU)
+    live = Network(net, (3, 17, 17), CPU)
     found = over_images(live, "1", photos)
     assert not found.known
     assert (found.dead, found.runs, found.off) == (4, 4, 1.0)
@@ -119,7 +119,7 @@ class Fickle(nn.Module):
 
 
 def test_overflow_is_reported_and_not_averaged(photos: list) -> None:
-    live = Live(Fickle(), (3, 9, 9), CPU)
+    live = Network(Fickle(), (3, 9, 9), CPU)
     found = over_images(live, "mul", photos)
     assert (found.runs, found.dead, found.overflown) == (3, 1, 1)
     assert found.known
@@ -131,7 +131,7 @@ def test_overflow_is_reported_and_not_averaged(photos: list) -> None:
 
 
 def test_seed_and_progress() -> None:
-    live = Live(chain(), (3, 16, 16), CPU)
+    live = Network(chain(), (3, 16, 16), CPU)
     seen: list[tuple[int, int]] = []
 
     def run(seed: int) -> GradientField:
@@ -147,9 +147,9 @@ def test_seed_and_progress() -> None:
 
 
 def test_mixed_precision_agrees_within_its_error() -> None:
-    live = Live(chain(), (3, 24, 24), CPU)
+    live = Network(chain(), (3, 24, 24), CPU)
     mixed = over_weights(live, "6", runs=20, mixed=True)
-    exact = over_weights(Live(chain(), (3, 24, 24), CPU, dtype=torch.float64), "6", runs=30)
+    exact = over_weights(Network(chain(), (3, 24, 24), CPU, dtype=torch.float64), "6", runs=30)
     assert mixed.precision == "float32, bfloat16 by autocast"
     for share in mixed.sides:
         a, b = mixed.sides[share], exact.sides[share]
@@ -158,15 +158,15 @@ def test_mixed_precision_agrees_within_its_error() -> None:
 
 @NO_CARD
 def test_mixed_precision_on_a_card_agrees_with_float64_on_the_cpu() -> None:
-    mixed = over_weights(Live(chain(), (3, 24, 24), torch.device("cuda")), "6", runs=20, mixed=True)
-    exact = over_weights(Live(chain(), (3, 24, 24), CPU, dtype=torch.float64), "6", runs=30)
+    mixed = over_weights(Network(chain(), (3, 24, 24), torch.device("cuda")), "6", runs=20, mixed=True)
+    exact = over_weights(Network(chain(), (3, 24, 24), CPU, dtype=torch.float64), "6", runs=30)
     for share in mixed.sides:
         a, b = mixed.sides[share], exact.sides[share]
         assert a.value == pytest.approx(b.value, abs=2 * math.hypot(a.error, b.error))
 
 
 def test_wrong_use() -> None:
-    live = Live(chain(), (3, 16, 16), CPU)
+    live = Network(chain(), (3, 16, 16), CPU)
     with pytest.raises(LayerError, match="no channel 5"):
         over_weights(live, "6", channel=5)
     with pytest.raises(LayerError, match="does not depend"):
@@ -178,7 +178,7 @@ def test_wrong_use() -> None:
 
 
 def test_out_of_memory_is_an_error_with_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
-    live = Live(chain(), (3, 16, 16), CPU)
+    live = Network(chain(), (3, 16, 16), CPU)
 
     def fail(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
@@ -190,7 +190,7 @@ def test_out_of_memory_is_an_error_with_a_hint(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_preprocessing_is_named(photos: list) -> None:
-    live = Live(chain(), (3, 16, 16), CPU)
+    live = Network(chain(), (3, 16, 16), CPU)
     how = Preprocessing((1.0, 2.0, 3.0), (1.0, 1.0, 1.0), True, 255.0, "mine")
     found = over_images(live, "6", photos[:1], how=how)
     assert "preprocessing: mine" in found.notes

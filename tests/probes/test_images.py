@@ -82,7 +82,7 @@ def test_batches(tmp_path: Path) -> None:
     assert float(out[2].mean()) == pytest.approx(40 / 255 * 2 - 1)
 
 
-@pytest.mark.parametrize("kind", ["white", "pink"])
+@pytest.mark.parametrize("kind", ["white", "natural"])
 def test_noise_has_mean_0_and_variance_1(kind: images.Noise) -> None:
     x = images.noise(kind, 200, (3, 33, 40), torch.Generator().manual_seed(1))
     assert x.shape == (200, 3, 33, 40)

@@ -10,15 +10,15 @@ from torch import Tensor, nn
 
 from archlens.errors import DeviceError, LayerError, TraceError
 from archlens.probes.erf.weights import batch_statistics
-from archlens.probes.network import Live
+from archlens.probes.network import Network
 from archlens.zoo.catalogue import find
 
 
 @pytest.fixture(scope="module")
-def functional() -> tuple[Functional, Live]:
+def functional() -> tuple[Functional, Network]:
     torch.manual_seed(0)
     net = Functional().eval()
-    return net, Live(net, (3, 9, 9), CPU)
+    return net, Network(net, (3, 9, 9), CPU)
 
 
 def by_hand(net: Functional, x: Tensor) -> dict[str, Tensor]:
@@ -37,7 +37,7 @@ def by_hand(net: Functional, x: Tensor) -> dict[str, Tensor]:
     return out
 
 
-def test_every_row_is_the_tensor_that_the_code_makes(functional: tuple[Functional, Live]) -> None:
+def test_every_row_is_the_tensor_that_the_code_makes(functional: tuple[Functional, Network]) -> None:
     net, live = functional
     x = torch.randn(2, 3, 9, 9)
     expected = by_hand(net, x)
@@ -50,7 +50,7 @@ def test_every_row_is_the_tensor_that_the_code_makes(functional: tuple[Functiona
         torch.testing.assert_close(got[name], expected[name], msg=name)
 
 
-def test_results_of_one_call_are_told_apart(functional: tuple[Functional, Live]) -> None:
+def test_results_of_one_call_are_told_apart(functional: tuple[Functional, Network]) -> None:
     net, live = functional
     x = torch.randn(1, 3, 9, 9)
     left, right = by_hand(net, x)["crop"].chunk(2, 1)
@@ -62,7 +62,7 @@ def test_results_of_one_call_are_told_apart(functional: tuple[Functional, Live])
     torch.testing.assert_close(got[pieces[1]], right)
 
 
-def test_gradients_survive_work_in_place(functional: tuple[Functional, Live]) -> None:
+def test_gradients_survive_work_in_place(functional: tuple[Functional, Network]) -> None:
     """`conv` is overwritten by its ReLU; its own gradient is the convolution's all the same."""
     net, live = functional
     x = torch.randn(1, 3, 9, 9, requires_grad=True)
@@ -74,7 +74,7 @@ def test_gradients_survive_work_in_place(functional: tuple[Functional, Live]) ->
     assert torch.autograd.grad(got["add"].sum(), start)[0].abs().sum() > 0
 
 
-def test_an_origin_inside_the_network(functional: tuple[Functional, Live]) -> None:
+def test_an_origin_inside_the_network(functional: tuple[Functional, Network]) -> None:
     net, live = functional
     x = torch.randn(1, 3, 9, 9)
     got, start = live.run(x, ["shared:2"], "conv")
@@ -88,7 +88,7 @@ def test_an_origin_inside_the_network(functional: tuple[Functional, Live]) -> No
 def test_the_model_given_is_left_alone() -> None:
     net = chain().train()
     before = {k: v.clone() for k, v in net.state_dict().items()}
-    live = Live(net, (3, 16, 16), CPU)
+    live = Network(net, (3, 16, 16), CPU)
     with batch_statistics(live.model):
         live.run(torch.randn(2, 3, 16, 16), ["6"])
     assert all(p.requires_grad for p in net.parameters())
@@ -100,7 +100,7 @@ def test_the_model_given_is_left_alone() -> None:
 @pytest.mark.parametrize("name", ["alexnet", "pspnet", "deeplabv3plus"])
 def test_every_row_of_a_network_of_the_zoo(name: str) -> None:
     side = 227 if name == "alexnet" else 33
-    live = Live(find(name).build(), (3, side, side), CPU)
+    live = Network(find(name).build(), (3, side, side), CPU)
     with torch.no_grad():
         got, _ = live.run(torch.randn(1, 3, side, side), live.layers)
     for layer in live.graph.layers:
@@ -114,12 +114,12 @@ def test_only_what_is_needed_runs() -> None:
                 raise RuntimeError("ran to the end")
             return x
 
-    live = Live(nn.Sequential(nn.Conv2d(3, 2, 1), Trap()), (3, 4, 4), CPU)
+    live = Network(nn.Sequential(nn.Conv2d(3, 2, 1), Trap()), (3, 4, 4), CPU)
     got, _ = live.run(torch.randn(2, 3, 4, 4), ["0"])
     assert got["0"].shape == (2, 2, 4, 4)
 
 
-def test_units_and_names_that_are_not_there(functional: tuple[Functional, Live]) -> None:
+def test_units_and_names_that_are_not_there(functional: tuple[Functional, Network]) -> None:
     _, live = functional
     assert live.unit("crop") == (6, 6)
     with pytest.raises(LayerError, match="12x12"):
@@ -134,7 +134,7 @@ def test_a_result_in_passing_is_refused_not_guessed() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return F.normalize(x, dim=1)
 
-    live = Live(nn.Sequential(nn.Conv2d(3, 4, 1), nn.Sequential(Inner())), (3, 5, 5), CPU)
+    live = Network(nn.Sequential(nn.Conv2d(3, 4, 1), nn.Sequential(Inner())), (3, 5, 5), CPU)
     x = torch.randn(1, 3, 5, 5)
     last = live.graph.layers[-1].name
     torch.testing.assert_close(live.run(x, [last])[0][last], live.model(x))
@@ -143,7 +143,7 @@ def test_a_result_in_passing_is_refused_not_guessed() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return F.normalize(x, dim=1) * 2
 
-    live = Live(Composite(), (3, 5, 5), CPU)
+    live = Network(Composite(), (3, 5, 5), CPU)
     norm = next(n for n in live.layers if n not in ("mul", "div") and live.node(n).shape[1] == 1)
     with pytest.raises(LayerError, match="larger call"):
         live.run(x, [norm])
@@ -153,12 +153,12 @@ def test_models_without_values_and_models_that_fail() -> None:
     with torch.device("meta"):
         net = nn.Sequential(nn.Conv2d(3, 2, 1))
     with pytest.raises(DeviceError, match="meta"):
-        Live(net, (3, 4, 4), CPU)
+        Network(net, (3, 4, 4), CPU)
     with pytest.raises(TraceError):
-        Live(nn.Sequential(nn.Conv2d(4, 2, 1)), (3, 4, 4), CPU)
+        Network(nn.Sequential(nn.Conv2d(4, 2, 1)), (3, 4, 4), CPU)
 
 
-def test_modules_that_a_layer_does_not_read(functional: tuple[Functional, Live]) -> None:
+def test_modules_that_a_layer_does_not_read(functional: tuple[Functional, Network]) -> None:
     _, live = functional
     assert live.idle("act") == {"shared", "drop"}
     assert live.idle("sigmoid") == frozenset()

@@ -13,7 +13,7 @@ from torch import nn
 from archlens.errors import LayerError, UsageError
 from archlens.probes.erf.occluder import Canvas, Occluder, equivalent_side, paint
 from archlens.probes.erf.occlusion import measure
-from archlens.probes.network import Live
+from archlens.probes.network import Network
 
 
 def positive(count: int = 3, side: int = 41) -> list[torch.Tensor]:
@@ -26,7 +26,7 @@ def positive(count: int = 3, side: int = 41) -> list[torch.Tensor]:
 @pytest.mark.parametrize(("size", "stride"), [(1, 1), (3, 1), (5, 1)])
 def test_a_patch_widens_a_window_by_its_size_less_one(size: int, stride: int) -> None:
     """A window of 7 px and a patch of s px meet in 7 + s - 1 places."""
-    live = Live(uniform(size=7), (3, 27, 27), CPU)
+    live = Network(uniform(size=7), (3, 27, 27), CPU)
     seen: list[tuple[int, int]] = []
     (found,) = measure(
         live, ["1"], positive(2, 27), occluder=Occluder(size, stride, "zero"), threshold=1e-6, top=2,
@@ -50,7 +50,7 @@ def test_the_centre_weighs_more_than_the_rim() -> None:
     nn.init.constant_(conv.weight, 0.1)
     with torch.no_grad():
         conv.weight[:, :, 2, 2] = 5.0
-    live = Live(nn.Sequential(conv), (3, 21, 21), CPU)
+    live = Network(nn.Sequential(conv), (3, 21, 21), CPU)
     images = [torch.ones(2, 3, 21, 21)]
     (narrow,) = measure(live, ["0"], images, occluder=Occluder(1, 1, "zero"), unit=(4, 12))
     assert narrow.size == 1.0
@@ -61,7 +61,7 @@ def test_the_centre_weighs_more_than_the_rim() -> None:
 
 def test_several_layers_in_one_go() -> None:
     net = nn.Sequential(*uniform(size=3, padding=1), nn.MaxPool2d(2), nn.Conv2d(4, 6, 3, padding=1))
-    live = Live(net, (3, 32, 32), CPU)
+    live = Network(net, (3, 32, 32), CPU)
     first, last = measure(live, ["1", "3"], positive(4, 32), occluder=Occluder(3, 2), top=2, seed=1)
     assert (first.layer, last.layer) == ("1", "3")
     assert first.theoretical == (3, 3)
@@ -77,7 +77,7 @@ def test_dead_and_overflowing_channels_are_reported() -> None:
     net = uniform()
     with torch.no_grad():
         net[0].bias[:] = torch.tensor([0.0, -1e9, 0.0, float("inf")])
-    live = Live(net, (3, 25, 25), CPU)
+    live = Network(net, (3, 25, 25), CPU)
     (found,) = measure(live, ["1"], positive(2, 25), occluder=Occluder(5, 4), channels=4)
     assert {c.channel for c in found.channels} == {0, 2}
     assert found.overflown == 2
@@ -91,7 +91,7 @@ def test_dead_and_overflowing_channels_are_reported() -> None:
 
 def test_a_dense_layer() -> None:
     net = nn.Sequential(*uniform(size=3, padding=1, channels=2), nn.Flatten(), nn.Linear(2 * 81, 5))
-    live = Live(net, (3, 9, 9), CPU)
+    live = Network(net, (3, 9, 9), CPU)
     (found,) = measure(live, ["3"], positive(2, 9), occluder=Occluder(3, 2), threshold=0.01)
     assert found.unit == ()
     assert found.map.shape == (9, 9)
@@ -99,7 +99,7 @@ def test_a_dense_layer() -> None:
 
 
 def test_wrong_use() -> None:
-    live = Live(uniform(), (3, 16, 16), CPU)
+    live = Network(uniform(), (3, 16, 16), CPU)
     with pytest.raises(UsageError, match="does not go over"):
         measure(live, ["1"], positive(1, 16), occluder=Occluder(17, 1))
     with pytest.raises(LayerError, match="no channel 9"):

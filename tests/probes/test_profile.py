@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from archlens.analyses.structure.cost import peak_activation_bytes
 from archlens.errors import DeviceError, UsageError
-from archlens.probes.network import Live
+from archlens.probes.network import Network
 from archlens.probes.profile import roofline, sweep
 from archlens.probes.profile import run as module
 from archlens.probes.profile.layer_profile import Latency, LayerProfile, traffic
@@ -95,7 +95,7 @@ def test_work_scales_with_the_batch_and_weights_do_not() -> None:
 
 def test_memory_of_a_chain_by_hand_and_by_liveness() -> None:
     net = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 8, 3, padding=1))
-    live = Live(net, (3, 32, 32), CPU)
+    live = Network(net, (3, 32, 32), CPU)
     x = torch.randn(1, 3, 32, 32)
     with torch.no_grad():
         memory = measure_memory(live, lambda: live.model(x), x)
@@ -107,7 +107,7 @@ def test_memory_of_a_chain_by_hand_and_by_liveness() -> None:
 
 
 def test_memory_of_a_network_is_near_the_liveness_bound() -> None:
-    live = Live(find("deeplabv3_resnet50").build(), (3, 65, 65), CPU)
+    live = Network(find("deeplabv3_resnet50").build(), (3, 65, 65), CPU)
     x = torch.randn(1, 3, 65, 65)
     with torch.no_grad():
         memory = measure_memory(live, lambda: live.model(x), x)
@@ -117,7 +117,7 @@ def test_memory_of_a_network_is_near_the_liveness_bound() -> None:
 
 
 def test_shared_and_functional_rows_have_times() -> None:
-    live = Live(Functional(), (3, 9, 9), CPU)
+    live = Network(Functional(), (3, 9, 9), CPU)
     x = torch.randn(1, 3, 9, 9)
     with torch.no_grad():
         times = time_rows(live, lambda: live.model(x), 1, 3)
@@ -139,7 +139,7 @@ def test_shared_and_functional_rows_have_times() -> None:
 
 
 def test_views_move_nothing_and_shared_weights_are_read_twice() -> None:
-    live = Live(Functional(), (3, 9, 9), CPU)
+    live = Network(Functional(), (3, 9, 9), CPU)
     layers = {layer.name: layer for layer in live.graph.layers}
     assert traffic(live.graph, layers["crop"], 5) == 0
     assert traffic(live.graph, layers["drop"], 5) == 0

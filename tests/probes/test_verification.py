@@ -120,7 +120,7 @@ def test_what_cannot_be_checked_is_said() -> None:
 def test_the_oracle_from_a_layer(small: tuple[nn.Module, Graph]) -> None:
     net, graph = small
     oracle = Oracle(net, (1, 3, 21, 17))
-    names = graph.layer_index()
+    names = graph.layer_index
     origin, last = (graph.layers[names[n]].output for n in ("max_pool2d", "up"))
     for unit in [(0, 0), (11, 8), (21, 17)]:
         there, said = oracle.support(last, unit, origin), support(graph, last, unit, origin)

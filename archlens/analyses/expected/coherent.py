@@ -22,22 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archlens.analyses.expected.backward.walk import reaches, statistics_factors, walk_back, winner_slope
-from archlens.analyses.expected.field import cut, delta, incoming, middle, spatial, without_rule
+from archlens.analyses.expected.field import cut, delta, incoming, spatial, without_rule
 from archlens.analyses.expected.forward import flattening, transfer
 from archlens.analyses.expected.forward.activations import pair, single
 from archlens.analyses.expected.forward.gates import Chain
-from archlens.analyses.expected.forward.transfer import Stage, fan_in, function, role, stages
-from archlens.analyses.expected.forward.walk import (
-    EPS,
-    Forward,
-    Moments,
-    Setting,
-    carried,
-    deviation,
-    forward,
-    slope_of_power,
-)
-from archlens.analyses.expected.summaries import centre_of, far_region
+from archlens.analyses.expected.forward.state import EPS, Forward, Moments
+from archlens.analyses.expected.forward.transfer import ShapedStep, fan_in, function, role, shaped_steps
+from archlens.analyses.expected.forward.walk import carried, deviation, slope_of_power
+from archlens.analyses.expected.summaries import far_region
 from archlens.analyses.fields.taps import matrix
 from archlens.analyses.fields.visible import reshape_like
 from archlens.graph import Along, Edge, Full, Graph, Node, Permute, Reshape
@@ -71,38 +63,34 @@ class CoherentResponse:
 
 
 def coherent_response(
-    graph: Graph,
+    fwd: Forward,
     node: int,
     unit: Sequence[int] | None = None,
     region: Bools | None = None,
     origin: int | None = None,
     *,
     branches: int | Sequence[tuple[int, int]] | None = None,
-    setting: Setting | None = None,
-    moments: Forward | None = None,
 ) -> CoherentResponse:
     """The expected response of a unit to a pattern that is 1 on a region and 0 elsewhere.
 
     Args:
-        graph: The captured network.
+        fwd: The network's moments, from `forward`.
         node: Id of the unit's node.
         unit: One index for each of the node's position dimensions; default the middle.
         region: Mask over the origin's spatial axes; default the far region, outside the centred square of
             half the origin's side.
         origin: Id of the node that is changed; default the image.
         branches: A merge node or edges, as in `branch_shares`: divide the response among them.
-        setting, moments: As in `expected_erf`.
     """
-    fwd = moments or forward(graph, setting or Setting())
+    graph = fwd.graph
     origin = graph.inputs[0] if origin is None else origin
-    unit = middle(graph.nodes[node]) if unit is None else tuple(unit)
-    missing = without_rule(fwd, node, origin)
+    unit = graph.nodes[node].middle if unit is None else tuple(unit)
+    missing = without_rule(fwd, node)
     if missing:
         return CoherentResponse(0.0, 0.0, (), missing)
     start = graph.nodes[origin]
     if region is None:
-        sizes = [start.shape[d] for d in start.positions]
-        region = far_region(sizes, centre_of(graph, node, unit, origin))
+        region = far_region(start.map_size, fwd.walks.centre(node, unit, origin))
     arrived = walk_back(fwd, {node: delta(graph.nodes[node], unit)}, origin).get(origin)
     energy = 0.0 if arrived is None else float(spatial(start, arrived)[region].sum())
     response = respond(fwd, node, unit, region, origin, {})
@@ -188,13 +176,13 @@ def _tied(chain: Chain) -> float:
 def _edge(fwd: Forward, node: Node, index: int, edge: Edge, t: _Tangent) -> _Tangent:
     kind = role(node)
     law = fwd.at(edge.source)
-    steps = stages(fwd.graph, edge)
+    steps = shaped_steps(fwd.graph, edge)
     if kind == "random":
         return _random(fwd, node, steps, t)
     if kind == "max_pool":
         return _max_pool(fwd, node, steps, t)
-    for stage in steps:
-        t = _step(node, stage, t)
+    for taken in steps:
+        t = _step(node, taken, t)
     if kind == "batch_norm":
         return _batch_norm(fwd, node, t)
     own, across = _slopes(fwd, node, index, law)
@@ -250,16 +238,16 @@ def _slopes(fwd: Forward, node: Node, index: int, law: Moments) -> tuple[float, 
     return 1.0, 1.0
 
 
-def _random(fwd: Forward, node: Node, steps: list[Stage], t: _Tangent) -> _Tangent:
+def _random(fwd: Forward, node: Node, steps: list[ShapedStep], t: _Tangent) -> _Tangent:
     """Own taps add up squared; across places equal taps meet, taken at the window's mean amplitude."""
     channels = fan_in(node)
     own, across, taps = t.own, t.across, 1.0
-    for stage in steps:
-        step = stage.step
+    for taken in steps:
+        step = taken.step
         if not isinstance(step, Along):
-            own, across = _moved(stage, own), _moved(stage, across)
-        elif stage.positional:
-            n_in = stage.before[step.dim]
+            own, across = _moved(taken, own), _moved(taken, across)
+        elif taken.positional:
+            n_in = taken.before[step.dim]
             if isinstance(step.geometry, Full):
                 own = _expand(own, step.dim, n_in).sum(step.dim, keepdims=True)
                 across = _expand(across, step.dim, n_in).sum(step.dim, keepdims=True)
@@ -271,19 +259,19 @@ def _random(fwd: Forward, node: Node, steps: list[Stage], t: _Tangent) -> _Tange
                 if node.attrs.get("transposed"):
                     count /= getattr(step.geometry, "stride", 1)
             taps *= count
-    gain = fwd.setting.gain
+    gain = fwd.premises.gain
     return _Tangent(own * gain / taps, across / taps * np.sqrt(gain)) if channels else t
 
 
-def _max_pool(fwd: Forward, node: Node, steps: list[Stage], t: _Tangent) -> _Tangent:
+def _max_pool(fwd: Forward, node: Node, steps: list[ShapedStep], t: _Tangent) -> _Tangent:
     """The winner is any of the window's values; it is likelier than they to be on the steep side."""
     own, across = t.own, t.across
     along = [s for s in steps if isinstance(s.step, Along) and s.positional]
     factor = winner_slope(fwd, fwd.graph.nodes[node.edges[0].source], along)
-    for stage in steps:
-        step = stage.step
-        if isinstance(step, Along) and stage.positional:
-            n_in = stage.before[step.dim]
+    for taken in steps:
+        step = taken.step
+        if isinstance(step, Along) and taken.positional:
+            n_in = taken.before[step.dim]
             a = matrix(step.geometry, n_in, step.size).copy()
             a.data[:] = 1.0
             count = np.maximum(np.asarray(a.sum(axis=1)).ravel(), 1)
@@ -291,18 +279,18 @@ def _max_pool(fwd: Forward, node: Node, steps: list[Stage], t: _Tangent) -> _Tan
             own = _apply(a, own, step.dim) / count.reshape(shape)
             across = _apply(a, across, step.dim) / count.reshape(shape)
         elif not isinstance(step, Along):
-            own, across = _moved(stage, own), _moved(stage, across)
+            own, across = _moved(taken, own), _moved(taken, across)
     return _Tangent(own * factor, across * factor)
 
 
-def _step(node: Node, stage: Stage, t: _Tangent) -> _Tangent:
+def _step(node: Node, taken: ShapedStep, t: _Tangent) -> _Tangent:
     """A fixed linear step: amplitudes add up, what is left of the energy adds up squared."""
-    step = stage.step
+    step = taken.step
     if not isinstance(step, Along):
-        return _Tangent(_moved(stage, t.own), _moved(stage, t.across))
-    n_in = stage.before[step.dim]
+        return _Tangent(_moved(taken, t.own), _moved(taken, t.across))
+    n_in = taken.before[step.dim]
     a = transfer.weights(node, step, n_in)
-    if not stage.positional:
+    if not taken.positional:
         if isinstance(step.geometry, Full) and n_in == 1:
             return t
         share = float(a.multiply(a).sum()) / step.size
@@ -316,12 +304,12 @@ def _step(node: Node, stage: Stage, t: _Tangent) -> _Tangent:
     return _Tangent(across**2 + _apply(a.multiply(a).tocsr(), loose, step.dim), across)
 
 
-def _moved(stage: Stage, values: Floats) -> Floats:
-    if isinstance(stage.step, Permute):
-        return np.transpose(values, stage.step.dims)
-    if not isinstance(stage.step, Reshape):
+def _moved(taken: ShapedStep, values: Floats) -> Floats:
+    if isinstance(taken.step, Permute):
+        return np.transpose(values, taken.step.dims)
+    if not isinstance(taken.step, Reshape):
         return values
-    out: Floats = reshape_like(values, stage.before, stage.after)
+    out: Floats = reshape_like(values, taken.before, taken.after)
     return out
 
 

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archlens.analyses.expected.backward.walk import Band, reaches, walk_back, zero_lag
+from archlens.analyses.expected.forward.state import Forward
 from archlens.analyses.expected.forward.transfer import interpolates, role
-from archlens.analyses.expected.forward.walk import Forward, Setting, forward
-from archlens.analyses.expected.summaries import centre_of, far_share
+from archlens.analyses.expected.summaries import far_share
 from archlens.graph import Graph, Node
 
 Floats = NDArray[np.float64]
@@ -48,31 +48,28 @@ class ExpectedField:
     assumptions: tuple[str, ...]
     missing: tuple[str, ...] = ()
 
+    @property
+    def reason(self) -> str:
+        """Why there is no map."""
+        return no_rule(self.missing) or "nothing reaches the unit"
+
 
 def expected_erf(
-    graph: Graph,
-    node: int,
-    unit: Sequence[int] | None = None,
-    origin: int | None = None,
-    *,
-    setting: Setting | None = None,
-    moments: Forward | None = None,
+    fwd: Forward, node: int, unit: Sequence[int] | None = None, origin: int | None = None
 ) -> ExpectedField:
     """The expected effective field of one unit of a node.
 
     Args:
-        graph: The captured network.
+        fwd: The network's moments, from `forward`; they hold what the expectation is taken over.
         node: Id of the unit's node.
         unit: One index for each of the node's position dimensions; default the middle, n // 2.
         origin: Id of the node to look at; default the image.
-        setting: Statistics, images, batch and gain that the expectation is taken over.
-        moments: `forward(graph, setting)`, where it is at hand already (it is the same for all units).
     """
-    fwd = moments or forward(graph, setting or Setting())
+    graph = fwd.graph
     origin = graph.inputs[0] if origin is None else origin
-    unit = middle(graph.nodes[node]) if unit is None else tuple(unit)
-    centre = centre_of(graph, node, unit, origin)
-    missing = without_rule(fwd, node, origin)
+    unit = graph.nodes[node].middle if unit is None else tuple(unit)
+    centre = fwd.walks.centre(node, unit, origin)
+    missing = without_rule(fwd, node)
     said = assumptions(fwd, node)
     if missing:
         return ExpectedField(node, unit, origin, None, 0.0, centre, said, missing)
@@ -103,33 +100,30 @@ class BranchShare:
 
 
 def branch_shares(
-    graph: Graph,
+    fwd: Forward,
     branches: int | Sequence[tuple[int, int]],
     node: int,
     unit: Sequence[int] | None = None,
     origin: int | None = None,
-    *,
-    setting: Setting | None = None,
-    moments: Forward | None = None,
 ) -> list[BranchShare]:
     """How a unit's expected energy divides among branches: one backward walk a branch; shares add up to 1.
 
     Args:
-        graph: The captured network.
+        fwd: The network's moments.
         branches: A merge node (its branches are those of `incoming`), or edges as (node, edge index).
         node: Id of the unit's node, at or behind the merge.
-        unit, origin, setting, moments: As in `expected_erf`.
+        unit, origin: As in `expected_erf`.
 
     Returns:
         One entry a branch, in the order given; empty where an operation has no rule.
     """
-    fwd = moments or forward(graph, setting or Setting())
+    graph = fwd.graph
     origin = graph.inputs[0] if origin is None else origin
-    unit = middle(graph.nodes[node]) if unit is None else tuple(unit)
+    unit = graph.nodes[node].middle if unit is None else tuple(unit)
     edges = incoming(graph, branches) if isinstance(branches, int) else list(branches)
-    if without_rule(fwd, node, origin):
+    if without_rule(fwd, node):
         return []
-    centre = centre_of(graph, node, unit, origin)
+    centre = fwd.walks.centre(node, unit, origin)
     maps = [_energy_through(fwd, edge, node, unit, origin, all_edges=edges) for edge in edges]
     totals = [0.0 if m is None else float(m.sum()) for m in maps]
     fars = [0.0 if m is None else far_share(m, centre) * t for m, t in zip(maps, totals, strict=True)]
@@ -150,7 +144,7 @@ def branch_shares(
 def incoming(graph: Graph, merge: int) -> list[tuple[int, int]]:
     """The edges that arrive at a merge. A sum of sums (a + b + c is two additions) counts as one merge."""
     out: list[tuple[int, int]] = []
-    readers = graph.consumers()
+    readers = graph.consumers
     node = graph.nodes[merge]
     for index, edge in enumerate(node.edges):
         source = graph.nodes[edge.source]
@@ -195,11 +189,6 @@ def cut(
 # ------------------------------------------------------------------ helpers
 
 
-def middle(node: Node) -> tuple[int, ...]:
-    """The default unit: n // 2 along each position dimension."""
-    return tuple(node.shape[d] // 2 for d in node.positions)
-
-
 def delta(node: Node, unit: Sequence[int]) -> Band:
     """A gradient of 1 at one channel of a unit, any of them: a mean over its channels."""
     shape = [n if d in node.positions else 1 for d, n in enumerate(node.shape)]
@@ -217,7 +206,7 @@ def delta(node: Node, unit: Sequence[int]) -> Band:
 def spatial(node: Node, energy: Floats) -> Floats:
     """A map over the node's positions: summed over its channels."""
     channels = float(np.prod([n for d, n in enumerate(node.shape) if d not in node.positions]))
-    return np.asarray(energy).reshape([node.shape[d] for d in node.positions]) * channels
+    return np.asarray(energy).reshape(node.map_size) * channels
 
 
 def normalised(node: Node, energy: Floats) -> tuple[Floats | None, float]:
@@ -227,44 +216,35 @@ def normalised(node: Node, energy: Floats) -> tuple[Floats | None, float]:
     return (values / total, total) if total > 0 else (None, 0.0)
 
 
-def without_rule(fwd: Forward, node: int, origin: int) -> tuple[str, ...]:
-    """Operations without a rule that the unit's field depends on, as "layer (op)"."""
-    del origin  # the moments of all earlier nodes matter, also of those before the origin
-    graph = fwd.graph
-    names = {n: layer.name for layer in graph.layers for n in layer.nodes}
-    seen = ancestors(graph, node)
-    return tuple(
-        dict.fromkeys(f"{names.get(n, 'input')} ({op})" for n, op in fwd.missing.items() if n in seen)
-    )
+def without_rule(fwd: Forward, node: int) -> tuple[str, ...]:
+    """Operations without a rule that the unit's field depends on, as "layer (op)"; also those before the
+    origin, since the moments of all earlier nodes matter."""
+    graph, seen = fwd.graph, fwd.graph.ancestors(node)
+    return tuple(dict.fromkeys(f"{graph.name_of(n)} ({op})" for n, op in fwd.missing.items() if n in seen))
 
 
-def ancestors(graph: Graph, node: int) -> set[int]:
-    """All nodes that a node depends on, itself included."""
-    out = {node}
-    for n in reversed(graph.nodes[: node + 1]):
-        if n.id in out:
-            out.update(e.source for e in n.edges)
-    return out
+def no_rule(missing: Sequence[str]) -> str:
+    """The same as a reason, "" where nothing is missing."""
+    return "no rule for " + ", ".join(missing) if missing else ""
 
 
 def assumptions(fwd: Forward, node: int) -> tuple[str, ...]:
     """What the figures rest on, in sentences for a reader."""
-    graph, setting = fwd.graph, fwd.setting
-    seen = ancestors(graph, node)
-    nodes = [graph.nodes[n] for n in seen]
+    premises = fwd.premises
+    nodes = [fwd.graph.nodes[n] for n in fwd.graph.ancestors(node)]
     said = [
-        f"Random weights: independent, zero mean, variance {setting.gain:g} / fan-in, no biases; "
+        f"Random weights: independent, zero mean, variance {premises.gain:g} / fan-in, no biases; "
         "not the field of trained weights."
     ]
-    if setting.images == "white":
+    if premises.images == "white":
         said.append("Images of white noise.")
     else:
         said.append("Images of 1/f noise, correlated over distance as photographs are.")
     if any(n.op == "batch_norm" for n in nodes):
-        if setting.statistics == "frozen":
+        if premises.statistics == "frozen":
             said.append("Batch norm as the identity: a fresh network in evaluation mode.")
         else:
-            count = "many" if setting.batch is None else str(setting.batch)
+            count = "many" if premises.batch is None else str(premises.batch)
             said.append(f"Batch norm divides by its input's own deviation, over {count} images.")
     if any(n.op.startswith("conv_transpose") and interpolates(n) for n in nodes):
         said.append("Frozen class-to-class transposed convolutions hold bilinear weights.")

@@ -15,29 +15,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-
-from archlens.analyses.expected.backward.walk import walk_back
 from archlens.analyses.expected.coherent import respond
 from archlens.analyses.expected.field import (
     BranchShare,
-    ancestors,
+    ExpectedField,
     assumptions,
     branch_shares,
     cut,
-    delta,
-    middle,
-    normalised,
-    without_rule,
+    expected_erf,
+    no_rule,
 )
-from archlens.analyses.expected.forward.walk import Forward, Setting, forward
-from archlens.analyses.expected.summaries import centre_of, far_region, summarise
-from archlens.graph import Along, Full, Graph
-
-SETTING = Setting(images="white")
-"""What every expected figure of a comparison is taken over; `Use.assumptions` says it in sentences."""
+from archlens.analyses.expected.forward.state import WHITE, Premises
+from archlens.analyses.expected.forward.walk import forward
+from archlens.analyses.expected.summaries import far_region, summarise
+from archlens.analyses.fields.walks import Walks
+from archlens.graph import Along, Full
 
 _POOLED = (
     "Coherent responses of branches that pool the whole map came out up to a third above those of sampled "
@@ -64,14 +57,19 @@ class Use:
         missing: Operations without a rule; then the figures are None.
     """
 
-    sides: dict[int, float] | None
-    relative: dict[int, float] | None
-    far: float | None
-    coherent_far: float | None
-    gathering: float | None
-    border: float | None
+    sides: dict[int, float] | None = None
+    relative: dict[int, float] | None = None
+    far: float | None = None
+    coherent_far: float | None = None
+    gathering: float | None = None
+    border: float | None = None
     assumptions: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """Why there are no figures."""
+        return no_rule(self.missing) or "nothing reaches the unit"
 
     @property
     def known(self) -> bool:
@@ -80,74 +78,53 @@ class Use:
 
 
 class Lens:
-    """A graph with its moments, which all expected figures share."""
+    """The moments of a graph, and the expected figures that stand on them."""
 
-    def __init__(self, graph: Graph, setting: Setting = SETTING) -> None:
-        self.graph = graph
-        self.moments: Forward = forward(graph, setting)
-        self._centres: dict[tuple[int, int, tuple[int, ...]], tuple[float, ...]] = {}
+    def __init__(self, walks: Walks, premises: Premises = WHITE) -> None:
+        self.walks, self.graph = walks, walks.graph
+        self.moments = forward(walks, premises)
+        self._uses: dict[tuple[int, int | None], Use] = {}
 
-    def centre(
-        self, node: int, unit: Sequence[int] | None = None, origin: int | None = None
-    ) -> tuple[float, ...]:
-        """A unit's own centre in the image, or in another node; the middle unit by default."""
-        origin = self.graph.inputs[0] if origin is None else origin
-        unit = middle(self.graph.nodes[node]) if unit is None else tuple(unit)
-        key = (node, origin, unit)
-        if key not in self._centres:
-            self._centres[key] = centre_of(self.graph, node, unit, origin)
-        return self._centres[key]
+    def field(self, node: int, unit: Sequence[int] | None = None, origin: int | None = None) -> ExpectedField:
+        """One unit's expected field, with its map."""
+        return expected_erf(self.moments, node, unit, origin)
 
-    def use(
-        self, node: int, unit: Sequence[int] | None = None, origin: int | None = None, coherent: bool = True
-    ) -> Use:
-        """What one unit of a node uses of the image, or of another node."""
-        graph = self.graph
-        origin = graph.inputs[0] if origin is None else origin
-        unit = middle(graph.nodes[node]) if unit is None else tuple(unit)
+    def use(self, node: int, origin: int | None = None) -> Use:
+        """What the centre unit of a node uses of the image, or of another node, by pixel energy."""
+        if (node, origin) not in self._uses:
+            self._uses[node, origin] = self.used(self.field(node, None, origin))
+        return self._uses[node, origin]
+
+    def used(self, found: ExpectedField, coherent: bool = False) -> Use:
+        """The figures of a field; with `coherent` also the response to whole regions."""
+        graph, node, origin, unit = self.graph, found.node, found.origin, found.unit
         said = (*assumptions(self.moments, node), *self._caveat(node))
-        missing = without_rule(self.moments, node, origin)
-        if missing or not graph.nodes[origin].positions:
-            return Use(None, None, None, None, None, None, said, missing)
-        arrived = walk_back(self.moments, {node: delta(graph.nodes[node], unit)}, origin).get(origin)
-        energy, gain = (None, 0.0) if arrived is None else normalised(graph.nodes[origin], arrived)
-        if energy is None:
-            return Use(None, None, None, None, None, None, said)
-        found = summarise(energy, self.centre(node, unit, origin))
+        if found.missing or not graph.nodes[origin].positions:
+            return Use(assumptions=said, missing=found.missing)
+        if found.energy is None:
+            return Use(assumptions=said)
+        summary = summarise(found.energy, found.centre)
         share = ratio = None
         if coherent:
-            share, ratio = self._coherent(node, unit, origin, energy * gain)
+            far, near = self.responses(node, origin, unit)
+            share = far / (far + near) if far + near else 0.0
+            inside = float(found.energy[far_region(found.energy.shape, found.centre)].sum())
+            ratio = far / found.gain / inside if inside > 1e-9 else None
         return Use(
-            {round(100 * k): v for k, v in found.sides.items()},
-            {round(100 * k): v for k, v in found.relative.items()},
-            found.far,
-            share,
-            ratio,
-            found.border,
-            said,
-        )
+            summary.sides, summary.relative, summary.far, share, ratio, summary.border, said
+        )  # fmt: skip
 
     def _caveat(self, node: int) -> tuple[str, ...]:
         """What sampled networks say of the coherent response behind a pooling of the whole map."""
-        seen = ancestors(self.graph, node)
         pooled = any(
             isinstance(s, Along)
             and isinstance(s.geometry, Full)
             and s.dim in self.graph.nodes[e.source].positions
-            for n in seen
+            for n in self.graph.ancestors(node)
             for e in self.graph.nodes[n].edges
             for s in e.steps
         )
         return (_POOLED,) if pooled else ()
-
-    def _coherent(
-        self, node: int, unit: Sequence[int], origin: int, energy: Any
-    ) -> tuple[float, float | None]:
-        far, near = self.responses(node, origin, unit)
-        region = far_region(energy.shape, self.centre(node, unit, origin))
-        inside = float(np.asarray(energy)[region].sum())
-        total = far + near
-        return (far / total if total else 0.0), (far / inside if inside > 1e-9 * energy.sum() else None)
 
     def responses(
         self,
@@ -162,16 +139,13 @@ class Lens:
         Args:
             through: Only along this one of the `edges`, (node, edge index).
         """
-        graph, start = self.graph, self.graph.nodes[origin]
-        unit = middle(graph.nodes[node]) if unit is None else tuple(unit)
-        sizes = [start.shape[d] for d in start.positions]
-        far = far_region(sizes, self.centre(node, unit, origin))
+        graph = self.graph
+        at = graph.nodes[node].middle if unit is None else tuple(unit)
+        far = far_region(graph.nodes[origin].map_size, self.walks.centre(node, at, origin))
         only = {} if through is None else cut(graph, through, edges, node)
-        answers = [respond(self.moments, node, unit, region, origin, only) for region in (far, ~far)]
+        answers = [respond(self.moments, node, at, region, origin, only) for region in (far, ~far)]
         return answers[0], answers[1]
 
-    def shares(
-        self, edges: Edges, node: int, origin: int | None = None, unit: Sequence[int] | None = None
-    ) -> list[BranchShare]:
+    def shares(self, edges: Edges, node: int, origin: int | None = None) -> list[BranchShare]:
         """How the unit's energy divides among branches; empty where an operation has no rule."""
-        return branch_shares(self.graph, edges, node, unit, origin, moments=self.moments)
+        return branch_shares(self.moments, edges, node, None, origin)

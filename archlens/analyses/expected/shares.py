@@ -17,9 +17,8 @@ from archlens.analyses.expected.backward.lags import zero_lag
 from archlens.analyses.expected.backward.transposed import Recorded
 from archlens.analyses.expected.backward.walk import walk_back
 from archlens.analyses.expected.field import assumptions, without_rule
-from archlens.analyses.expected.forward.walk import Forward, Setting, forward
+from archlens.analyses.expected.forward.state import Forward
 from archlens.analyses.fields.support import at_unit
-from archlens.graph import Graph
 
 Floats = NDArray[np.float64]
 
@@ -47,27 +46,20 @@ class ExpectedShares:
 
 
 def expected_shares(
-    graph: Graph,
-    node: int,
-    unit: Sequence[int],
-    origin: int | None = None,
-    *,
-    setting: Setting | None = None,
-    moments: Forward | None = None,
+    fwd: Forward, node: int, unit: Sequence[int], origin: int | None = None
 ) -> ExpectedShares:
     """How much of every unit's expected field lies on one position of the origin.
 
     Args:
-        graph: The captured network.
+        fwd: The network's moments, from `forward`.
         node: Id of the units' node.
         unit: One index for each of the origin's positions.
         origin: Default the image.
-        setting, moments: As in `expected_erf`.
     """
-    fwd = moments or forward(graph, setting or Setting())
+    graph = fwd.graph
     origin = graph.inputs[0] if origin is None else origin
     said = assumptions(fwd, node)
-    if missing := without_rule(fwd, node, origin):
+    if missing := without_rule(fwd, node):
         return ExpectedShares(node, origin, tuple(unit), None, said, missing)
     units, start = graph.nodes[node], graph.nodes[origin]
     shape = [n if d in units.positions else 1 for d, n in enumerate(units.shape)]
@@ -78,5 +70,5 @@ def expected_shares(
     of_pixel = arrived.transposed(at_unit(start, unit).astype(float), seed)
     of_all = arrived.transposed(np.ones(arrived.shape), seed)
     shares = np.divide(of_pixel, of_all, out=np.zeros_like(of_all), where=of_all > 0)
-    shown = [units.shape[d] for d in units.positions]
+    shown = units.map_size
     return ExpectedShares(node, origin, tuple(unit), shares.reshape(shown), said)

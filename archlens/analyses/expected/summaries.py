@@ -12,12 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from archlens.analyses.fields.theoretical import receptive_fields
-from archlens.analyses.fields.visible import boxes
 from archlens.graph import Along, Full, Graph, Window
 
 Floats = NDArray[np.float64]
-SHARES = (0.25, 0.5, 0.75, 0.95)
+PERCENT = (25, 50, 75, 95)
+"""Of the energy, that centred squares are asked to hold."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Summary:
     """What a map says in few numbers.
 
     Attributes:
-        sides: Share of the energy -> side in px of the smallest centred square that holds it. A square may
+        sides: Percent of the energy -> side in px of the smallest centred square that holds it. A square may
             reach beyond the map, where there is no energy.
         relative: The same as a share of the map's side (of its longest axis).
         far: Energy outside the centred square of half the map's side.
@@ -37,8 +36,8 @@ class Summary:
             log10(x / max * 1e6 + 1), over the map's side) ** 2. Not scale-free: kept for comparison only.
     """
 
-    sides: dict[float, float]
-    relative: dict[float, float]
+    sides: dict[int, float]
+    relative: dict[int, float]
     far: float
     sigma: tuple[float, ...]
     centre: tuple[float, ...]
@@ -57,7 +56,7 @@ def summarise(energy: Floats, centre: Sequence[float] | None = None) -> Summary:
     energy = energy / energy.sum()
     at = tuple((n - 1) / 2 for n in energy.shape) if centre is None else tuple(centre)
     side = max(energy.shape, default=1)
-    sides = dict(zip(SHARES, centred_sides(energy, at, SHARES), strict=True))
+    sides = dict(zip(PERCENT, centred_sides(energy, at, [p / 100 for p in PERCENT]), strict=True))
     scores = np.log10(energy / energy.max() * 1e6 + 1)  # RepLKNet takes log10(x + 1) of its raw scores
     (half,) = centred_sides(scores / scores.sum(), at, (0.5,))
     return Summary(
@@ -176,28 +175,3 @@ def luo_sigma(graph: Graph, node: int, axis: int = 0) -> float | None:
             elif isinstance(g, Full) or type(g).__name__ not in ("Pad", "Slice"):
                 return None
     return float(np.sqrt(total))
-
-
-def centre_of(graph: Graph, node: int, unit: Sequence[int], origin: int) -> tuple[float, ...]:
-    """A unit's own centre in the origin, px: of its theoretical field, else (its local path, a global or
-    varying field) of the finite path beside it, else of what it sees, else the origin's middle."""
-    sizes = [graph.nodes[origin].shape[d] for d in graph.nodes[origin].positions]
-    middle = tuple((n - 1) / 2 for n in sizes)
-    field = receptive_fields(graph, origin)[node]
-    target = graph.nodes[node]
-    if field is None:
-        return middle
-    out: list[float] = []
-    seen: tuple[tuple[int, ...], tuple[int, ...]] | None = None
-    for axis, own in enumerate(field):
-        dim = target.axis_dim(axis)
-        centre = None
-        if own.path is not None and dim in target.positions:
-            centre = own.path.centre(unit[target.positions.index(dim)])
-        if centre is None:
-            box = boxes(graph, origin)[node] if seen is None else None
-            seen = seen or (None if box is None else box.unit(target, unit))
-            out.append(middle[axis] if seen is None else (seen[0][axis] + seen[1][axis]) / 2)
-        else:
-            out.append(float(centre))
-    return tuple(out)

@@ -45,7 +45,7 @@ def seen_shares(graph: Graph, node: int, box: Box, origin: int | None = None) ->
     channels."""
     origin = graph.inputs[0] if origin is None else origin
     here, start = graph.nodes[node], graph.nodes[origin]
-    sides = [start.shape[d] for d in start.positions]
+    sides = start.map_size
     share = np.ones((1,) * len(here.shape))
     for lo, hi, side in zip(box.lo, box.hi, sides, strict=True):
         share = share * np.clip(hi.astype(np.int64) - lo + 1, 0, None) / side

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archlens.analyses.fields.taps import pattern, reads
-from archlens.analyses.fields.theoretical import receptive_fields
+from archlens.analyses.fields.theoretical import Field
 from archlens.analyses.fields.visible import reshape_like
 from archlens.graph import (
     Along,
@@ -75,18 +75,21 @@ def support(graph: Graph, node_id: int, unit: Sequence[int], origin: int | None 
 
 
 def support_phases(
-    graph: Graph, node_id: int, origin: int | None = None
+    graph: Graph, node_id: int, field: Field | None, origin: int | None = None
 ) -> dict[tuple[int, ...], Bools | None]:
     """The supports of one unit of each phase, nearest to the middle of the map.
 
     Behind a resize or a transposed convolution what a unit sees depends on its phase: its index modulo the
     field's period.
 
+    Args:
+        field: The node's theoretical field.
+
     Returns:
         Unit -> support; only the central unit where the field has no phases, too many, or no period.
     """
     node = graph.nodes[node_id]
-    periods = _periods(graph, node, origin)
+    periods = _periods(node, field)
     if int(np.prod(periods)) > MOST_PHASES:
         periods = [1] * len(periods)
     units: list[tuple[int, ...]] = [()]
@@ -96,19 +99,18 @@ def support_phases(
     return {u: support(graph, node_id, u, origin) for u in units}
 
 
-def phases_of(graph: Graph, node_id: int, origin: int | None = None) -> int:
+def phases_of(node: Node, field: Field | None) -> int:
     """How many kinds of unit a map has: 1 where the field does not depend on the phase."""
-    return int(np.prod(_periods(graph, graph.nodes[node_id], origin)))
+    return int(np.prod(_periods(node, field)))
 
 
-def _periods(graph: Graph, node: Node, origin: int | None) -> list[int]:
+def _periods(node: Node, field: Field | None) -> list[int]:
     """The field's period along each position dimension; 1 where it has none."""
-    fields = receptive_fields(graph, origin)[node.id]
     periods = [1] * len(node.positions)
     for k, dim in enumerate(node.positions):
         axes = {a.axis for a in node.layout[dim] if a.axis >= 0}
-        if fields is not None and len(axes) == 1:
-            path = fields[axes.pop()].path
+        if field is not None and len(axes) == 1:
+            path = field[axes.pop()].path
             periods[k] = 1 if path is None else min(path.period, node.shape[dim])
     return periods
 
@@ -125,7 +127,7 @@ def at_unit(node: Node, unit: Sequence[int]) -> Bools:
 
 def on_positions(node: Node, lit: Bools | None) -> Bools:
     """A set as an array over a node's positions: any over all other dimensions."""
-    shape = tuple(node.shape[d] for d in node.positions)
+    shape = node.map_size
     if lit is None:
         return np.zeros(shape, bool)
     over = tuple(d for d in range(lit.ndim) if d not in node.positions)

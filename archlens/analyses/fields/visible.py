@@ -302,3 +302,21 @@ def _product(values: Sequence[int]) -> int:
     for v in values:
         out *= v
     return out
+
+
+def over_positions(box: Box, node: Node) -> list[tuple[Ints, Ints]]:
+    """(lo, hi) per axis over the node's positions: the hull over its channels.
+
+    One axis that says lo > hi makes a unit empty. Where channels differ in that, the emptiness of one axis
+    has to mask the others before the hull; else the axes stay apart, and small.
+    """
+    empty = np.zeros([1] * len(node.shape), bool)
+    for lo, hi in zip(box.lo, box.hi, strict=True):
+        empty = empty | (lo > hi)
+    mixed = any(empty.shape[d] > 1 for d in node.others) and bool(empty.any())
+    out = []
+    for lo, hi in zip(box.lo, box.hi, strict=True):
+        if mixed:
+            lo, hi = np.where(empty, NOTHING, lo), np.where(empty, -NOTHING, hi)
+        out.append((lo.min(axis=node.others), hi.max(axis=node.others)))
+    return out

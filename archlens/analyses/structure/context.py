@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from archlens.analyses.fields.theoretical import Field, receptive_fields
-from archlens.analyses.fields.visible import Box, boxes
-from archlens.graph import Graph
+from archlens.analyses.fields.theoretical import Field
+from archlens.analyses.fields.visible import Box
+from archlens.analyses.fields.walks import Walks
 
 MERGES = ("cat", "add")
 FEWEST = 3
@@ -67,6 +67,11 @@ class ContextModule:
     branches: tuple[Branch, ...]
 
     @property
+    def nodes(self) -> frozenset[int]:
+        """Its branches' nodes, and where they meet."""
+        return frozenset(n for b in self.branches for n in b.nodes) | {self.merge}
+
+    @property
     def spread(self) -> int:
         """Between the widest and the narrowest branch, in cells."""
         extents = [b.extent for b in self.branches]
@@ -88,11 +93,11 @@ def _extent(field: Field, box: Box | None) -> int:
     return 0 if box is None else max(int((box.hi[0] - box.lo[0]).max()) + 1, 0)
 
 
-def context_modules(graph: Graph) -> list[ContextModule]:
+def context_modules(walks: Walks) -> list[ContextModule]:
     """All context modules, in execution order."""
-    walk = _Walk(graph)
+    walk = _Search(walks)
     found = []
-    for node in graph.nodes:
+    for node in walks.graph.nodes:
         if node.op in MERGES and not walk.continues(node.id):
             module = walk.module(node.id)
             if module is not None:
@@ -100,22 +105,20 @@ def context_modules(graph: Graph) -> list[ContextModule]:
     return found
 
 
-def context_module(graph: Graph) -> ContextModule | None:
+def context_module(walks: Walks) -> ContextModule | None:
     """The one whose branches differ most; the later one where two differ alike."""
-    modules = context_modules(graph)
+    modules = context_modules(walks)
     return max(modules, key=lambda m: (m.spread, m.merge), default=None)
 
 
-class _Walk:
+class _Search:
     """Dominators and ancestors of a graph, kept while modules are looked for."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.consumers = graph.consumers()
-        self.of = graph.layer_of()
+    def __init__(self, walks: Walks) -> None:
+        self.walks, self.graph = walks, walks.graph
+        graph = self.graph
         self.dominators: list[tuple[int, ...]] = []  # from the input to the node itself; () = constant
         self.ancestors: list[int] = []  # bit n: depends on node n, or is it
-        self.fields = receptive_fields(graph)
         for node in graph.nodes:
             bits = 1 << node.id
             chains = []
@@ -131,7 +134,7 @@ class _Walk:
 
     def continues(self, node: int) -> bool:
         """Whether this merge is only a step of a larger one of its kind."""
-        readers = self.consumers[node]
+        readers = self.graph.consumers[node]
         return len(readers) == 1 and self.graph.nodes[readers[0]].op == self.graph.nodes[node].op
 
     def leaves(self, root: int) -> Iterator[tuple[int, int, int]]:
@@ -141,7 +144,7 @@ class _Walk:
             if edge.gate or not self.dominators[edge.source]:
                 continue
             source = self.graph.nodes[edge.source]
-            if source.op == node.op and self.consumers[source.id] == [root]:
+            if source.op == node.op and self.graph.consumers[source.id] == [root]:
                 yield from self.leaves(source.id)
             else:
                 yield root, index, source.id
@@ -175,14 +178,14 @@ class _Walk:
     def build(
         self, fork: int, root: int, group: Sequence[tuple[int, int, int]], between: Sequence[int]
     ) -> ContextModule | None:
-        cells = receptive_fields(self.graph, fork)
+        cells = self.walks.fields(fork)
         seen = [cells[end] for _, _, end in group]
-        fields = [self.fields[end] for _, _, end in group]
+        fields = [self.walks.fields()[end] for _, _, end in group]
         if any(not f for f in seen) or any(not f for f in fields):
             return None
         if len({tuple((a.kind, a.path.size if a.path else None) for a in f or ()) for f in seen}) < 2:
             return None
-        boxed = boxes(self.graph, fork)
+        boxed = self.walks.boxes(fork)
         nodes = [tuple(n for n in range(fork + 1, root + 1) if bits >> n & 1) for bits in between]
         branches = tuple(
             Branch(name, own, merge, index, end, cell or (), field or (), _extent(cell or (), boxed[end]))
@@ -199,19 +202,17 @@ class _Walk:
         for own, prefix in zip(nodes, shared, strict=True):
             layers = self.layer_names(own)
             alone = prefix and sum(_holds(prefix, other) for other in shared) == 1
-            weighty = [
-                self.graph.layers[self.of[n]].name for n in own if "weight" in self.graph.nodes[n].attrs
-            ]
+            weighty = [self.graph.name_of(n) for n in own if "weight" in self.graph.nodes[n].attrs]
             names.append(prefix if alone else (weighty or layers or ["identity"])[0])
         return names
 
     def layer_names(self, nodes: Sequence[int]) -> list[str]:
-        return list(dict.fromkeys(self.graph.layers[self.of[n]].name for n in nodes))
+        return list(dict.fromkeys(self.graph.name_of(n) for n in nodes))
 
     def module_name(self, nodes: Sequence[tuple[int, ...]], root: int) -> str:
-        merge = self.graph.layers[self.of[root]]
+        merge = self.graph.name_of(root)
         layers = [name for own in nodes for name in self.layer_names(own)]
-        return _prefix([*layers, merge.name]) or merge.name
+        return _prefix([*layers, merge]) or merge
 
 
 def _common(chains: Sequence[tuple[int, ...]]) -> tuple[int, ...]:

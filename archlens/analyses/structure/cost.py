@@ -22,6 +22,11 @@ class Totals:
         """Floating-point operations of convolutions, linear layers and matrix products."""
         return 2 * self.macs
 
+    def to_json(self) -> dict[str, int]:
+        """In the order of the reports."""
+        names = ("params", "macs", "flops", "elementwise", "peak_activation_bytes", "param_bytes")
+        return {name: getattr(self, name) for name in names}
+
 
 def totals(graph: Graph) -> Totals:
     """The network's costs."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 from math import prod
 
 from archlens.analyses.structure.context import ContextModule
-from archlens.graph import AdaptivePool, Along, Edge, Full, Graph, Layer, Node, Slice, Step, Window
+from archlens.graph import AdaptivePool, Along, Edge, Full, Graph, Layer, Node, Slice, Step, Window, ancestors
 
 
 def cut(graph: Graph, module: ContextModule, names: Collection[str]) -> Graph:
@@ -117,8 +117,8 @@ def prune(graph: Graph, nodes: Sequence[Node], params: Mapping[int, int]) -> Gra
     Args:
         params: Layer index -> parameters that it has lost.
     """
-    before = _needed(graph.nodes, graph.outputs.values())
-    after = _needed(nodes, graph.outputs.values())
+    before = graph.ancestors(*graph.outputs.values())
+    after = ancestors(nodes, graph.outputs.values())
     keep = [n.id for n in nodes if n.id in after or n.id not in before or n.id in graph.inputs]
     new = {old: i for i, old in enumerate(keep)}
     made = []
@@ -147,14 +147,6 @@ def prune(graph: Graph, nodes: Sequence[Node], params: Mapping[int, int]) -> Gra
 
 
 # ------------------------------------------------------------------ inside
-
-
-def _needed(nodes: Sequence[Node], outputs: Collection[int]) -> set[int]:
-    needed = set(outputs)
-    for node in reversed(nodes):
-        if node.id in needed:
-            needed.update(e.source for e in node.edges)
-    return needed
 
 
 def _steps(node: Node) -> list[Along]:
@@ -267,7 +259,7 @@ def _shrink(
     """
     nodes = list(nodes)
     old, new = graph.nodes[concat].shape[dim], nodes[concat].shape[dim]
-    narrow, params, of = {concat}, dict[int, int](), graph.layer_of()
+    narrow, params, of = {concat}, dict[int, int](), graph.layer_of
     for node in graph.nodes[concat + 1 :]:
         read = [e for e in node.edges if e.source in narrow]
         if not read:

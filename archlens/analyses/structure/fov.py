@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from archlens.analyses.fields.lattice import POINT, apply
 from archlens.analyses.fields.theoretical import receptive_fields
+from archlens.analyses.fields.walks import Walks
 from archlens.analyses.structure.edit import map_windows, windows
 from archlens.graph import Graph, Node, Window
 
@@ -38,8 +39,9 @@ def vgg16_padding() -> int:
     return lattice.padding
 
 
-def field_of_view(graph: Graph, node: int) -> FieldOfView | None:
+def field_of_view(walks: Walks, node: int) -> FieldOfView | None:
     """The FOV of a node behind a VGG-16 trunk; None for another trunk, or a field of several sizes."""
+    graph = walks.graph
     chain = _chain(graph, node)
     pools = [n for n in chain if n.op == "max_pool2d"]
     if chain and len(pools) == len(VGG16) and _convs(chain, pools) == VGG16:
@@ -47,7 +49,7 @@ def field_of_view(graph: Graph, node: int) -> FieldOfView | None:
             n.id: 1 for n in chain if n.op == "avg_pool2d" and n.id > pools[-1].id
         }
         plain_graph = map_windows(graph, set(changed), lambda n, w: replace(w, kernel=changed[n], padding=0))
-        plain, own = (receptive_fields(g)[node] for g in (plain_graph, graph))
+        plain, own = receptive_fields(plain_graph)[node], walks.fields()[node]
         if plain and own and plain[0].path and own[0].path and len(own[0].path.sizes) == 1:
             size = plain[0].path.size
             return FieldOfView(size - 2 * vgg16_padding(), size, own[0].path.size)

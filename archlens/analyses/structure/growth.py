@@ -98,7 +98,7 @@ def stages(graph: Graph, way: list[Growth]) -> list[Stage]:
     """The way in stages: consecutive layers of one module, or of one stride where a module has no modules of
     its own (VGG-16's `backbone.conv3_2`). A stage's MACs are those of all layers that belong to it, beside
     the way too."""
-    of = graph.layer_of()
+    of = graph.layer_of
     tops = Counter(graph.layers[of[g.node]].name.split(".")[0] for g in way)
     strides = {of[g.node]: g.jump for g in way}
     keys = [
@@ -119,6 +119,22 @@ def stages(graph: Graph, way: list[Growth]) -> list[Stage]:
             out.append(Stage(keys[index][0], index, index, g.before, g.after, g.jump, macs[keys[index]]))
         last = keys[index]
     return out
+
+
+def strides(graph: Graph, found: list[Stage], way: list[Growth]) -> list[tuple[str, list[Growth]]]:
+    """(name, layers of the way) of each stage, in order. A stage that strides counts once a stride, and says
+    so in its name: `backbone /8`."""
+    out: list[tuple[str, float, list[Growth]]] = []
+    for stage in found:
+        for g in way:
+            if not stage.first <= graph.layer_of[g.node] <= stage.last:
+                continue
+            if out and (out[-1][0], out[-1][1]) == (stage.name, g.jump):
+                out[-1][2].append(g)
+            else:
+                out.append((stage.name, g.jump, [g]))
+    names = [name for name, _, _ in out]
+    return [(f"{name} /{jump:g}" if names.count(name) > 1 else name, own) for name, jump, own in out]
 
 
 _MANY = 12  # a module with more layers than this on the way is split into its parts

@@ -52,7 +52,7 @@ def resolution(
         beside: Nodes whose own strides don't count: a context module's branches pool the map for a moment
             and bring it back, which makes them no deeper stage and the module no decoder.
     """
-    needed = _ancestors(graph, cell)
+    needed = sorted(graph.ancestors(cell))
     coarsest: dict[int, tuple[float, int]] = {}  # node -> (largest stride on any way to it, where first)
     for node in graph.nodes:
         own = _jump(fields[node.id], axis)
@@ -77,11 +77,3 @@ def resolution(
 def _jump(field: Field | None, axis: int) -> float | None:
     path = field[axis].path if field else None
     return None if path is None else float(path.jump)
-
-
-def _ancestors(graph: Graph, node: int) -> list[int]:
-    needed = {node}
-    for n in range(node, -1, -1):
-        if n in needed:
-            needed.update(e.source for e in graph.nodes[n].edges)
-    return sorted(needed)

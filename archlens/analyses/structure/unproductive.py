@@ -39,10 +39,9 @@ def unproductive(
     graph: Graph, fields: list[Field | None], seen: list[Box | None], cell: int
 ) -> list[Unproductive]:
     """Those among the layers that the cell depends on, in order."""
-    image = graph.nodes[graph.inputs[0]]
-    sides = [image.shape[d] for d in image.positions]
+    sides = graph.nodes[graph.inputs[0]].map_size
     short = shortest_fields(graph)
-    needed = _needed(graph, cell)
+    needed = graph.ancestors(cell)
     out = []
     for node in graph.nodes:
         if node.id not in needed or not any(w.kernel > 1 for w in windows(node)):
@@ -91,11 +90,3 @@ def shortest_fields(graph: Graph) -> dict[int, tuple[float, float]]:
         if ways and node.id not in out:
             out[node.id] = min(ways)
     return out
-
-
-def _needed(graph: Graph, node: int) -> set[int]:
-    needed = {node}
-    for n in range(node, -1, -1):
-        if n in needed:
-            needed.update(e.source for e in graph.nodes[n].edges)
-    return needed

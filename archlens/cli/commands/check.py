@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archlens.cli import shared
-from archlens.cli.options import Output, complete_model
+from archlens.cli.options import Output, Shared, complete_model
 
 if TYPE_CHECKING:
     from archlens.findings.budgets import Check
+    from archlens.findings.watched import Watched
     from archlens.report import Report
-    from archlens.settings import Settings, Watched
+    from archlens.settings import Settings
 
 
 class Form(str, enum.Enum):
@@ -61,6 +61,8 @@ def check(
             "--config", metavar="FILE", help="Settings; default [tool.archlens].", show_default=False
         ),
     ] = None,
+    *,
+    shared: Shared,
 ) -> None:
     """Hold networks to their budgets and baselines; exit code 1 where one fails.
 
@@ -71,6 +73,7 @@ def check(
     from archlens.errors import CheckFailed, UsageError
     from archlens.findings import budgets
     from archlens.render.text import checks as render
+    from archlens.render.text.table import plain
 
     found = project.find(Path.cwd(), config)
     networks = _chosen(found, models or [])
@@ -80,7 +83,7 @@ def check(
         )
     results: list[Check] = []
     for watched in networks:
-        report = _report(found, watched, shared.current.cache)
+        report = _report(found, watched, shared)
         if update:
             _write(_baseline_file(found, watched), budgets.baseline_text(report))
             continue
@@ -95,7 +98,7 @@ def check(
     if update:
         return
     makers = {
-        ".txt": render.table,
+        ".txt": lambda held: plain(render.check_table(held)),
         ".json": render.as_json,
         ".md": render.markdown,
         ".log": render.github,
@@ -117,23 +120,24 @@ def check(
 
 def _chosen(found: Settings, names: list[str]) -> list[Watched]:
     """The networks asked for; a model that the settings don't know is watched against its baseline."""
-    from archlens.settings import FIGURES, Watched
+    from archlens.findings.figures import LIMITS
+    from archlens.findings.watched import Watched
 
     known = {w.name: w for w in found.networks}
     if not names:
         return list(found.networks)
-    every = dict.fromkeys(FIGURES, 0.0)
+    every = dict.fromkeys(LIMITS, 0.0)
     return [known.get(n) or Watched(n, n, allowed={**every, **found.allowed}) for n in names]
 
 
-def _report(found: Settings, watched: Watched, use_cache: bool) -> Report:
-    from archlens.cli.progress import Progress
+def _report(found: Settings, watched: Watched, shared: Shared) -> Report:
+    from archlens.cli.progress import ProgressLine
     from archlens.pipeline import analyze
     from archlens.spec import parse_size
 
     size = watched.input_size or (parse_size(found.input_size) if found.input_size else None)
-    with Progress() as progress:
-        return analyze(watched.spec, size, settings=watched.options, progress=progress, use_cache=use_cache)
+    with ProgressLine() as progress:
+        return analyze(watched.spec, size, settings=watched.options, progress=progress, **shared.asked)
 
 
 def _baseline_file(found: Settings, watched: Watched) -> Path:
@@ -145,7 +149,7 @@ def _baseline_file(found: Settings, watched: Watched) -> Path:
 def _write(path: Path, text: str) -> None:
     import sys
 
-    from archlens.cli.output import write_file
+    from archlens.showing import write_file
 
     path.parent.mkdir(parents=True, exist_ok=True)
     write_file(path, text)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from archlens.cli.options import InputSize, Json, Output, complete_model
+from archlens.cli.options import InputSize, Json, Output, Shared, complete_model
 
 _HELP = "A model spec, or a report saved with `archlens report` or `--json`."
 
@@ -18,29 +18,28 @@ def diff(
     json: Json = False,
     output: Output = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 where they differ.")] = False,
+    *,
+    shared: Shared,
 ) -> None:
     """Show which layers were added, removed or changed, and what that did to costs and fields.
 
     Layers are matched by name first, then by operation and shape.
     """
-    from json import dumps
-
     from archlens.cli.model import report_of
     from archlens.cli.output import check_output, emit
     from archlens.errors import CheckFailed
     from archlens.findings import diff as compare
-    from archlens.render.text import diffs
+    from archlens.render.forms import diff_forms
+    from archlens.render.text.diffs import diff_table
+    from archlens.render.text.table import draw
 
     check_output((".txt", ".json", ".md"), json, output)
-    found = compare.diff(report_of(old, input_size=input_size), report_of(new, input_size=input_size))
+    found = compare.diff(*(report_of(model, shared, input_size=input_size) for model in (old, new)))
     emit(
-        {
-            ".txt": lambda: diffs.text(found),
-            ".json": lambda: dumps(found.to_json(), indent=1, ensure_ascii=False),
-            ".md": lambda: diffs.markdown(found),
-        },
+        diff_forms(found),
         json=json,
         output=output,
+        screen=lambda console: draw(diff_table(found), console),
     )
     if exit_code and not found.same:
         raise CheckFailed(f"{old} and {new} differ", "Leave --exit-code out to look only.")

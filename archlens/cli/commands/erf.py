@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from archlens.cli import shared
 from archlens.cli.options import (
     Device,
     From,
@@ -16,14 +15,11 @@ from archlens.cli.options import (
     Layer,
     Model,
     Output,
-    Settings,
+    Set,
+    Shared,
     Unit,
     Weights,
 )
-
-if TYPE_CHECKING:
-    from archlens.unit_field.call import Live
-    from archlens.unit_field.result import FieldMap
 
 
 class By(str, enum.Enum):
@@ -62,7 +58,7 @@ def erf(
     layer: Layer = None,
     unit: Unit = None,
     origin: From = None,
-    settings: Settings = None,
+    settings: Set = None,
     weights: Weights = None,
     method: Annotated[
         By,
@@ -116,19 +112,23 @@ def erf(
         ),
     ] = False,
     log: Annotated[bool, typer.Option("--log", help="Logarithmic colours in a picture.")] = False,
+    *,
+    shared: Shared,
 ) -> None:
     """Show which pixels a unit uses, and how much: the effective receptive field.
 
     Default layer: the class-score cell. Without --layer, `--method occlusion` gives the table of Zhou et al.:
     theoretical against empirical size, layer by layer. -o FILE.npz holds the map and its metadata.
     """
-    from archlens.cli.model import check_device
-    from archlens.cli.output import check_output
-    from archlens.unit_field.call import Live
+    from archlens.cli.model import check_device, size_of
+    from archlens.cli.output import check_output, emit
+    from archlens.cli.progress import ProgressLine
+    from archlens.spec import parse_unit
+    from archlens.unit_field.result import RunOptions
 
     check_output(FORMATS, json, output)
     check_device(device)
-    live = Live(
+    run = RunOptions(
         device=device,
         weights=weights,
         images=images,
@@ -144,109 +144,40 @@ def erf(
         stride=stride,
         mixed=mixed,
     )
-    if (
-        method is By.occlusion
-        and not projective
-        and layer is None
-        and (output is None or output.endswith((".txt", ".json", "-")))
-    ):
-        _table(model, input_size, settings, live, json, output, shared.current.cache)
-        return
-    from archlens.cli.progress import Progress
-    from archlens.spec import parse_size, parse_unit
-
-    asked: dict[str, Any] = {
-        "input_size": None if input_size is None else parse_size(input_size),
-        "settings": settings or (),
-        "layer": layer,
-        "unit": None if unit is None else parse_unit(unit),
-        "origin": origin,
-        "statistics": statistics.value,
-        "noise": noise.value,
-        "output_name": shared.current.output_name,
-        "timeout": shared.current.timeout,
-        "use_cache": shared.current.cache,
-    }
-    with Progress() as progress:
+    size = size_of(input_size)
+    where = None if unit is None else parse_unit(unit)
+    in_words = output is None or output.endswith((".txt", ".json", "-"))
+    with ProgressLine() as progress:
         progress("loading archlens")
-        from archlens.unit_field.call import field_map, projective_map
+        from archlens.render.forms import field_forms, table_forms
+        from archlens.render.text.fields import occlusion_json, occlusion_rows
+        from archlens.unit_field.call import field_map, occlusion_table
 
-        if projective:
-            found = projective_map(model, method.value, **asked, progress=progress)
+        if method is By.occlusion and not projective and layer is None and in_words:
+            found = occlusion_table(
+                model, size, settings=settings or (), run=run, progress=progress, count=progress.count,
+                use_cache=not shared.no_cache,
+            )  # fmt: skip
+            forms = table_forms(occlusion_rows(*found), lambda: occlusion_json(*found))
         else:
-            found = field_map(
+            field = field_map(
                 model,
                 method.value,
-                **asked,
-                live=live,
+                input_size=size,
+                settings=settings or (),
+                layer=layer,
+                unit=where,
+                origin=origin,
+                projective=projective,
+                statistics=statistics.value,
+                noise=noise.value,
+                run=run,
                 progress=progress,
-                count=lambda done, every: progress(f"measuring: {done} of {every}"),
+                count=progress.count,
+                **shared.asked,
             )
-    _write(found, json, output, log)
-
-
-def _write(found: FieldMap, json: bool, output: str | None, log: bool) -> None:
-    from json import dumps
-
-    from archlens.cli.output import emit
-    from archlens.render.text import fields
-
-    def picture(suffix: str) -> bytes:
-        from archlens.render.plots.heat import field_picture
-
-        return field_picture(found, suffix, log=log)
-
-    emit(
-        {
-            ".txt": lambda: fields.text(found),
-            ".json": lambda: dumps(found.to_dict(), indent=1, ensure_ascii=False),
-            ".npz": found.to_npz,
-            ".png": lambda: picture("png"),
-            ".svg": lambda: picture("svg"),
-        },
-        json=json,
-        output=output,
-    )
-
-
-def _table(
-    model: str,
-    input_size: str | None,
-    settings: list[str] | None,
-    live: Live,
-    json: bool,
-    output: str | None,
-    use_cache: bool,
-) -> None:
-    from json import dumps
-
-    from archlens.cli.output import emit
-    from archlens.cli.progress import Progress
-    from archlens.render.text import fields
-    from archlens.spec import parse_size, parse_spec
-
-    size = None if input_size is None else parse_size(input_size)
-    with Progress() as progress:
-        from archlens.pipeline import analyze
-        from archlens.unit_field.measured import occlusion_table
-
-        report = analyze(model, size, settings=settings or (), progress=progress, use_cache=use_cache)
-        rows, notes = occlusion_table(
-            parse_spec(model, settings or ()),
-            report.input_shape,
-            fields.telling_layers(report),
-            live,
-            progress,
-            lambda done, every: progress(f"measuring: {done} of {every}"),
-        )
-    emit(
-        {
-            ".txt": lambda: fields.occlusion_text(report, rows, notes),
-            ".json": lambda: dumps(fields.occlusion_json(report, rows, notes), indent=1, ensure_ascii=False),
-        },
-        json=json,
-        output=output,
-    )
+            forms = field_forms(field, log)
+    emit(forms, json=json, output=output)
 
 
 def _numbers(text: str | None, option: str) -> tuple[float, ...] | None:

@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
-from archlens.cli.networks import Cut, Full, Lang, Measure, Sizes, show
-from archlens.cli.options import At, Device, InputSize, Json, Model, Output, Settings
+from archlens.cli.comparison import show
+from archlens.cli.options import (
+    At,
+    Cut,
+    Device,
+    Full,
+    InputSize,
+    Json,
+    Lang,
+    Measure,
+    Model,
+    Output,
+    Set,
+    Shared,
+    Sides,
+)
 
 
 def explain(
@@ -13,12 +27,14 @@ def explain(
     json: Json = False,
     output: Output = None,
     at: At = None,
-    settings: Settings = None,
+    settings: Set = None,
     cut: Cut = None,
-    sizes: Sizes = None,
+    sizes: Sides = None,
     full: Full = False,
     lang: Lang = "en",
     measure: Measure = False,
+    *,
+    shared: Shared,
 ) -> None:
     """Explain one network: what limits its context, what would extend it and at what cost.
 
@@ -26,6 +42,6 @@ def explain(
     """
     asked = {"--input-size": input_size, "--at": at, "--set": settings, "--cut": cut, "--sizes": sizes}
     show(
-        "explain", [model], asked, device=device, json=json, output=output, full=full, lang=lang,
-        measure=measure, size=input_size,
+        "explain", [model], asked, shared, device=device, json=json, output=output, full=full, lang=lang,
+        measure=measure,
     )  # fmt: skip

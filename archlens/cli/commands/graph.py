@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archlens.cli.options import At, Device, From, InputSize, Model, Output, Settings, Weights
+from archlens.cli.options import At, Device, From, InputSize, Model, Output, Set, Shared, Weights
 
 if TYPE_CHECKING:
     from archlens.report import Report
@@ -46,12 +46,14 @@ def graph(
     output: Output = None,
     at: At = None,
     origin: From = None,
-    settings: Settings = None,
+    settings: Set = None,
     weights: Weights = None,
     depth: Depth = None,
     color_by: ColorBy = "stride",
     fold: Fold = True,
     unproductive: Unproductive = True,
+    *,
+    shared: Shared,
 ) -> None:
     """Draw the network: operations, shapes, receptive fields and costs, repeated blocks folded.
 
@@ -68,8 +70,15 @@ def graph(
         raise UsageError(f"--color-by cannot be {color_by!r}", did_you_mean(color_by, COLOUR_BY))
     check_output(FORMATS, False, output)
     report = report_of(
-        model, input_size=input_size, device=device, at=at, origin=origin, settings=settings, weights=weights
-    )
+        model,
+        shared,
+        input_size=input_size,
+        device=device,
+        at=at,
+        origin=origin,
+        settings=settings,
+        weights=weights,
+    )  # fmt: skip
 
     from archlens.render.graph.dot import GraphStyle, graph_dot, graph_image, graph_svg
 
@@ -96,22 +105,16 @@ def graph(
 
 def expected_sides(report: Report, depth: int | None, fold: bool) -> dict[str, float]:
     """Side of the square with half of the expected energy, for the last layer of every box."""
-    from archlens.analyses.expected.field import expected_erf
-    from archlens.analyses.expected.forward.walk import Setting, forward
-    from archlens.analyses.expected.summaries import summarise
-    from archlens.cli.progress import Progress
+    from archlens.cli.progress import ProgressLine
     from archlens.render.graph.drawing import drawing
 
-    nodes = {layer.name: layer.output for layer in report.graph.layers}
     out: dict[str, float] = {}
-    with Progress() as progress:
+    with ProgressLine() as progress:
         progress("deriving the expected effective fields")
-        moments = forward(report.graph, Setting())
-        for box in drawing(report, depth, fold).boxes:
-            name = report.layers[box.repeats[-1][-1]].name
-            if not report.graph.nodes[nodes[name]].positions:
-                continue
-            found = expected_erf(report.graph, nodes[name], moments=moments)
-            if found.energy is not None:
-                out[name] = summarise(found.energy, found.centre).sides[0.5]
+        for block in drawing(report, depth, fold).boxes:
+            row = report.layers[block.repeats[-1][-1]]
+            node = report.node(row)
+            sides = report.study.lens.use(node.id).sides if node.positions else None
+            if sides is not None:
+                out[row.name] = sides[50]
     return out

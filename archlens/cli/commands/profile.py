@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from archlens.cli.options import All, Device, InputSize, Json, Model, Output, Settings, Weights
+from archlens.cli.options import All, Device, InputSize, Json, Model, Output, Set, Weights
 
 
 class Precision(str, enum.Enum):
@@ -27,7 +27,7 @@ def profile(
     device: Device = "auto",
     json: Json = False,
     output: Output = None,
-    settings: Settings = None,
+    settings: Set = None,
     weights: Weights = None,
     everything: All = False,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Images a pass.")] = 1,
@@ -58,32 +58,28 @@ def profile(
     A roofline is what a large copy and a large matrix product reach on this very device; both are measured
     once and kept. Layers where time and MACs part company are named, with the reason.
     """
-    from json import dumps
-
+    from archlens.cli.model import numbers_of, size_of
     from archlens.cli.output import check_output, emit
-    from archlens.cli.progress import Progress
-    from archlens.render.text import markdown
+    from archlens.cli.progress import ProgressLine
+    from archlens.render.forms import table_forms
     from archlens.render.text import profile as render
-    from archlens.render.text.table import draw, plain
-    from archlens.spec import parse_size, parse_spec
+    from archlens.render.text.table import draw
+    from archlens.spec import parse_spec
 
     check_output(FORMATS, json, output)
-    size = None if input_size is None else parse_size(input_size)
+    size = size_of(input_size)
     spec = parse_spec(model, settings or ())
-    with Progress() as progress:
+    with ProgressLine() as progress:
         progress("loading torch")
+        from archlens.capture.load.checkpoint import live_module
         from archlens.probes.device import resolve
         from archlens.probes.profile import run as measure
         from archlens.probes.profile import sweep
-        from archlens.unit_field.measured import live_module
 
         where = resolve(device)
         progress("building the network with values")
         module, name, default = live_module(spec, weights)[:3]
         shape = size or default
-
-        def count(done: int, every: int) -> None:
-            progress(f"measuring: {done} of {every}")
 
         if sizes is None:
             found = measure.profile(
@@ -97,40 +93,27 @@ def profile(
                 compiled=compiled,
                 warmup=warmup,
                 repeat=repeat,
-                progress=count,
+                progress=progress.count,
             )
             table = render.profile_table(found, everything)
             data = render.profile_json(found)
         else:
-            sides = [(side, side) for side in _integers(sizes, "--sweep")]
+            sides = [(side, side) for side in numbers_of(sizes, "--sweep", "256,512")]
             points = sweep.sweep(
                 module,
                 shape[0],
                 sides,
-                _integers(batches, "--batches"),
+                numbers_of(batches, "--batches", "1,2,4"),
                 where,
                 dtype=dtype.value,
                 channels_last=channels_last,
-                progress=count,
+                progress=progress.count,
             )
             table = render.sweep_table(name, points)
             data = render.sweep_json(name, points)
     emit(
-        {
-            ".txt": lambda: plain(table),
-            ".json": lambda: dumps(data, indent=1, ensure_ascii=False),
-            ".md": lambda: markdown.markdown(table),
-        },
+        table_forms(table, lambda: data),
         json=json,
         output=output,
         screen=lambda console: draw(table, console),
     )
-
-
-def _integers(text: str, option: str) -> list[int]:
-    from archlens.errors import UsageError
-
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdigit() and int(part) > 0 for part in parts):
-        raise UsageError(f"{option} takes positive integers, not {text!r}", f"As in {option} 1,2,4.")
-    return [int(part) for part in parts]

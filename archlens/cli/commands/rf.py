@@ -16,7 +16,8 @@ from archlens.cli.options import (
     Layer,
     Model,
     Output,
-    Settings,
+    Set,
+    Shared,
     Unit,
     Weights,
 )
@@ -33,7 +34,7 @@ def rf(
     unit: Unit = None,
     at: At = None,
     origin: From = None,
-    settings: Settings = None,
+    settings: Set = None,
     weights: Weights = None,
     everything: All = False,
     erf: Annotated[
@@ -42,13 +43,15 @@ def rf(
     plot: Plot = None,
     figure: Figure = "growth",
     image: Image = None,
+    *,
+    shared: Shared,
 ) -> None:
     """Show what each layer sees: the theoretical receptive field, and the pixels that one unit reaches.
 
     By default the layers that change the field or the size of the map.
     """
     from archlens.cli.model import report_of
-    from archlens.cli.output import REPORT_FORMATS, check_output, emit_report
+    from archlens.cli.output import REPORT_FORMATS, check_output, emit
     from archlens.cli.plot import check_plot, write_plot
     from archlens.render.plots.kinds import ONE, figure_of
 
@@ -56,6 +59,7 @@ def rf(
     check_plot(plot, figure, ONE, image)
     report = report_of(
         model,
+        shared,
         input_size=input_size,
         device=device,
         layer=layer,
@@ -68,13 +72,19 @@ def rf(
 
     write_plot(plot, lambda form: figure_of(report, figure, form, image))
 
-    from archlens.render.text.layers import rf_table
+    from archlens.render.forms import report_forms
+    from archlens.render.text.layers import rf_rows, rf_table
+    from archlens.render.text.table import draw
 
     if erf:
-        from archlens.cli.progress import Progress
-        from archlens.findings.evidence.effective import with_erf
-        from archlens.render.text.layers import rf_rows
+        from archlens.cli.progress import ProgressLine
 
-        with Progress() as progress:
-            report = with_erf(report, rf_rows(report, everything, layer), progress)
-    emit_report(report, rf_table(report, everything, layer), json=json, output=output, layer=layer)
+        with ProgressLine() as progress:
+            report = report.with_erf(rf_rows(report, everything, layer), progress)
+    table = rf_table(report, everything, layer)
+    emit(
+        report_forms(report, table, layer),
+        json=json,
+        output=output,
+        screen=lambda console: draw(table, console),
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archlens.cli.options import All, Device, InputSize, Json, Layer, Model, Output, Settings, Weights
+from archlens.cli.options import All, Device, InputSize, Json, Layer, Model, Output, Set, Shared, Weights
 
 
 def summary(
@@ -12,20 +12,32 @@ def summary(
     json: Json = False,
     output: Output = None,
     layer: Layer = None,
-    settings: Settings = None,
+    settings: Set = None,
     weights: Weights = None,
     everything: All = False,
+    *,
+    shared: Shared,
 ) -> None:
     """Show what each layer costs: parameters, MACs, memory.
 
     By default the layers with MACs or that change the shape.
     """
     from archlens.cli.model import report_of
-    from archlens.cli.output import REPORT_FORMATS, check_output, emit_report
+    from archlens.cli.output import REPORT_FORMATS, check_output, emit
 
     check_output(REPORT_FORMATS, json, output)
-    report = report_of(model, input_size=input_size, device=device, settings=settings, weights=weights)
+    report = report_of(
+        model, shared, input_size=input_size, device=device, settings=settings, weights=weights
+    )
 
+    from archlens.render.forms import report_forms
     from archlens.render.text.layers import summary_table
+    from archlens.render.text.table import draw
 
-    emit_report(report, summary_table(report, everything, layer), json=json, output=output, layer=layer)
+    table = summary_table(report, everything, layer)
+    emit(
+        report_forms(report, table, layer),
+        json=json,
+        output=output,
+        screen=lambda console: draw(table, console),
+    )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from archlens.cli.options import Device, InputSize, Json, Model, Output, Settings
+from archlens.cli.options import Device, InputSize, Json, Model, Output, Set
 
 FORMATS = (".txt", ".json", ".md")
 
@@ -17,7 +17,7 @@ def verify(
     device: Device = "auto",
     json: Json = False,
     output: Output = None,
-    settings: Settings = None,
+    settings: Set = None,
     units: Annotated[
         int, typer.Option("--units", min=1, help="Single units to compare pixel by pixel.")
     ] = 12,
@@ -34,26 +34,24 @@ def verify(
     changes with it: that is compared with the visible boxes and supports. MACs are compared with fvcore and
     torch's FlopCounterMode. What could not be checked is said.
     """
-    from json import dumps
-
-    from archlens.cli.model import check_device
+    from archlens.cli.model import check_device, size_of
     from archlens.cli.output import check_output, emit
-    from archlens.cli.progress import Progress
+    from archlens.cli.progress import ProgressLine
     from archlens.errors import CheckFailed
-    from archlens.render.text import markdown
-    from archlens.render.text.table import draw, plain
+    from archlens.render.forms import table_forms
+    from archlens.render.text.table import draw
     from archlens.render.text.verification import verification_json, verification_table
-    from archlens.spec import parse_size, parse_spec
+    from archlens.spec import parse_spec
 
     check_output(FORMATS, json, output)
     check_device(device)
-    size = None if input_size is None else parse_size(input_size)
+    size = size_of(input_size)
     spec = parse_spec(model, settings or ())
-    with Progress() as progress:
+    with ProgressLine() as progress:
         progress("loading torch")
-        from archlens.unit_field.measured import verified
+        from archlens.probes.verify.run import verify_spec
 
-        found = verified(
+        found = verify_spec(
             spec,
             size,
             units=units,
@@ -66,11 +64,7 @@ def verify(
         )
     table = verification_table(found)
     emit(
-        {
-            ".txt": lambda: plain(table),
-            ".json": lambda: dumps(verification_json(found), indent=1, ensure_ascii=False),
-            ".md": lambda: markdown.markdown(table),
-        },
+        table_forms(table, lambda: verification_json(found)),
         json=json,
         output=output,
         screen=lambda console: draw(table, console),

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from archlens.analyses.fields.coverage import coverage
-from archlens.findings.evidence.paths import widest_window
 from archlens.report import Report
-from archlens.study import Subject
+from archlens.study import Study
 
 
 @dataclass(frozen=True)
@@ -48,28 +46,28 @@ class AtSize:
 
 def at_size(report: Report) -> AtSize:
     """The figures of a report that depend on the input size."""
-    s = Subject.of_report(report)
+    s = report.study
     side = s.image[0] if s.image else 0
-    field = s.fields[s.cell]
-    path = field[0].path if field else None
-    trunk = None
-    if s.head_input is not None and (read := s.fields[s.head_input]) and read[0].path is not None:
-        trunk = read[0].path.size
-    found = coverage(s.graph, s.cell, s.boxes[s.cell])
-    rates = []
-    for b in s.module.branches if s.module else ():
-        window = widest_window(s, b)
-        if window is not None and window.rate > 1:
-            rates.append(
-                RateAtSize(b.name, window.rate, window.map[0], window.taps, window.mean_taps, window.centre)
-            )
+    trunk = None if s.head_input is None else _finite(s, s.head_input)
+    seen = s.coverage
+    windows = [(b, s.widest_window(b)) for b in s.module.branches] if s.module else []
     return AtSize(
         side,
-        path.size if path else None,
+        _finite(s, s.cell),
         trunk,
         trunk / side if trunk is not None and side else None,
-        found.mean if found else None,
-        found.least if found else None,
-        tuple(rates),
+        seen.mean if seen else None,
+        seen.least if seen else None,
+        tuple(
+            RateAtSize(b.name, w.rate, w.map[0], w.taps, w.mean_taps, w.centre)
+            for b, w in windows
+            if w is not None and w.rate > 1
+        ),
         report.totals["macs"],
     )
+
+
+def _finite(s: Study, node: int) -> int | None:
+    """A node's field along its finite ways, px; None where there are none."""
+    field = s.fields()[node]
+    return field[0].path.size if field and field[0].path is not None else None

@@ -7,17 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from archlens.analyses.expected.lens import Lens
 from archlens.analyses.expected.summaries import centred_sides, far_share
-from archlens.analyses.fields.coverage import coverage
 from archlens.analyses.fields.degeneration import degeneration
-from archlens.analyses.fields.theoretical import receptive_fields
-from archlens.analyses.fields.visible import boxes
-from archlens.analyses.structure.class_score import class_score
-from archlens.analyses.structure.edit import bins_to_one, cut, dilated, set_rate
+from archlens.analyses.structure.edit import bins_to_one, cut, set_rate
 from archlens.analyses.structure.extend import add_image_pooling
 from archlens.graph import AdaptivePool, Along, Graph
-from archlens.study import Subject
+from archlens.study import Study
 
 
 @dataclass(frozen=True)
@@ -49,29 +44,23 @@ class Counterfactual:
     rate: int | None = None
 
 
-def counterfactuals(s: Subject, extend: bool = False) -> tuple[Counterfactual, ...]:
+def counterfactuals(s: Study, extend: bool = False) -> tuple[Counterfactual, ...]:
     """Every edit that applies to this network; with `extend` also what would add context."""
     out: list[Counterfactual] = []
     module = s.module
-    inside: set[int] = set()
     if module is not None:
-        inside = {n for b in module.branches for n in b.nodes}
         out += [without(s, {b.name}) for b in module.branches]
         others = {b.name for b in module.branches} - {module.narrowest.name}
         out.append(without(s, others, "cut_all", module.narrowest.name))
-        if any(_bins(s.graph, n) for n in inside):
+        if any(_bins(s.graph, n) for b in module.branches for n in b.nodes):
             out.append(analysed(s, "one_bin", module.name, bins_to_one(s.graph, module)))
-    # In a context module all rates at once; without one, the head's rates: what the last stage reads on.
-    rates = dilated(s.graph, inside or _head(s))
-    if rates:
-        target = module.name if module is not None else s.name(rates[-1])
-        out.append(analysed(s, "undilate", target, set_rate(s.graph, rates)))
-    if extend:
-        out += _extensions(s, rates)
-    return tuple(out)
+    if s.rates:  # in a context module all rates at once; without one, the head's
+        target = module.name if module is not None else s.name(s.rates[-1])
+        out.append(analysed(s, "undilate", target, set_rate(s.graph, s.rates)))
+    return (*out, *_extensions(s)) if extend else tuple(out)
 
 
-def without(s: Subject, names: Collection[str], kind: str = "cut", target: str = "") -> Counterfactual:
+def without(s: Study, names: Collection[str], kind: str = "cut", target: str = "") -> Counterfactual:
     """The network without some branches of its context module.
 
     The geometry and the costs are those of the edited graph. Its energy and its responses are sums over the
@@ -87,57 +76,55 @@ def without(s: Subject, names: Collection[str], kind: str = "cut", target: str =
     )
     far = side = None
     if energy.ndim and s.branch_shares:
-        centre = s.lens.centre(s.cell)
+        centre = s.centre(s.cell)
         far, side = far_share(energy, centre), centred_sides(energy, centre, (0.95,))[0]
     answers = [a for a, k in zip(s.branch_responses, kept, strict=False) if k]
     total = sum(f + n for f, n in answers)
     coherent = sum(f for f, _ in answers) / total if total else None
-    return _figures(graph, kind, target or ", ".join(sorted(names)), far, side, coherent)
+    return _figures(Study(graph), kind, target or ", ".join(sorted(names)), far, side, coherent)
 
 
-def analysed(s: Subject, kind: str, target: str, graph: Graph) -> Counterfactual:
+def analysed(s: Study, kind: str, target: str, graph: Graph) -> Counterfactual:
     """An edited graph, walked again. Nodes up to the map that the head reads must be the same ones."""
-    lens, cell = Lens(graph), class_score(graph)
-    use = lens.use(cell, coherent=False)
+    other = Study(graph)
+    use = other.lens.use(other.cell)
     coherent = None
     if s.head_input is not None and use.known:
-        far, near = lens.responses(cell, s.head_input)
+        far, near = other.lens.responses(other.cell, s.head_input)
         coherent = far / (far + near) if far + near else 0.0
-    return _figures(graph, kind, target, use.far, None if use.sides is None else use.sides[95], coherent)
+    return _figures(other, kind, target, use.far, None if use.sides is None else use.sides[95], coherent)
 
 
 def _figures(
-    graph: Graph, kind: str, target: str, far: float | None, side: float | None, coherent: float | None
+    s: Study, kind: str, target: str, far: float | None, side: float | None, coherent: float | None
 ) -> Counterfactual:
-    cell = class_score(graph)
-    field = receptive_fields(graph)[cell]
+    field = s.fields()[s.cell]
     path = field[0].path if field else None
-    seen = coverage(graph, cell, boxes(graph)[cell])
     return Counterfactual(
         kind,
         target,
         field[0].kind if field else "unknown",
         path.size if path else None,
-        None if seen is None else seen.mean,
+        None if s.coverage is None else s.coverage.mean,
         side,
         far,
         coherent,
-        graph.params,
-        sum(n.macs for n in graph.nodes),
+        s.graph.params,
+        sum(n.macs for n in s.graph.nodes),
     )
 
 
-def _extensions(s: Subject, rates: Collection[int]) -> list[Counterfactual]:
+def _extensions(s: Study) -> list[Counterfactual]:
     """An image-level branch where there is none; twice the last rate; rates that fit the map."""
     out = []
-    whole = any(f is not None and f[0].kind == "global" for n, f in enumerate(s.fields) if n in s.needed)
+    whole = any(f is not None and f[0].kind == "global" for n, f in enumerate(s.fields()) if n in s.needed)
     at = s.head_input
     if not whole and at is not None and len(s.graph.nodes[at].shape) - len(s.graph.nodes[at].positions) == 2:
         out.append(analysed(s, "image_pooling", s.name(at), add_image_pooling(s.graph, at)))
     if s.last is not None and s.module is None:
         graph = set_rate(s.graph, {s.last.node}, lambda r: 2 * r)
         out.append(analysed(s, "double_rate", s.name(s.last.node), graph))
-    worn = [n for n in rates if (d := degeneration(s.graph, n)) and d.centre < d.taps]
+    worn = [n for n in s.rates if (d := degeneration(s.graph, n)) and d.centre < d.taps]
     if worn and s.module is not None:
         fit = fitting_rate(s.graph, worn)
         names = ", ".join(s.name(n) for n in worn)
@@ -149,12 +136,6 @@ def fitting_rate(graph: Graph, nodes: Collection[int]) -> int:
     """The largest rate at which a 3x3 keeps all taps at the centre of these nodes' maps."""
     sides = [side for n in nodes if (d := degeneration(graph, n)) is not None for side in d.map]
     return max(1, (min(sides) - 1) // 2)
-
-
-def _head(s: Subject) -> set[int]:
-    """Nodes behind the map that the head reads."""
-    start = s.head_input
-    return set() if start is None else {n for n in s.needed if n > start}
 
 
 def _bins(graph: Graph, node: int) -> bool:

@@ -6,14 +6,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from archlens.analyses.expected.summaries import centred_sides
-from archlens.analyses.fields.coverage import coverage
 from archlens.analyses.fields.degeneration import degeneration
-from archlens.analyses.fields.theoretical import receptive_fields
 from archlens.analyses.structure.edit import dilated
-from archlens.analyses.structure.fov import field_of_view
 from archlens.analyses.structure.growth import first_covering
-from archlens.analyses.structure.tiling import Tiling, tiling
-from archlens.analyses.structure.unproductive import unproductive
 from archlens.findings.evidence.by_size import at_size
 from archlens.findings.evidence.counterfactual import counterfactuals
 from archlens.findings.evidence.measured import measured
@@ -32,7 +27,7 @@ from archlens.findings.evidence.records import (
     Stream,
 )
 from archlens.report import Report
-from archlens.study import Subject
+from archlens.study import Study
 
 
 def gather(
@@ -53,48 +48,45 @@ def gather(
         counterfactual: Whether to edit the graph and analyse it again.
         extend: Whether to try additions too (an image-level branch, other rates).
     """
-    subject = Subject.of_report(report)
-    use = subject.lens.use(subject.cell)
-    head_input = subject.head_input
-    head = None if head_input is None else subject.lens.use(subject.cell, origin=head_input)
-    streams = _streams(subject)
-    cost = _cost(subject)
+    study = report.study
+    head_input = study.head_input
+    cost = _cost(study)
     return Evidence(
         label=label,
         name=report.name,
         family=family,
-        reach=_reach(subject),
-        use=use,
-        head=head,
-        head_input=None if head_input is None else subject.name(head_input),
-        head_cells=_head_cells(subject),
-        head_map=0 if head_input is None else max(map_sides(subject, head_input), default=0),
-        streams=streams,
-        growth=_growth(subject),
-        paths=paths(subject),
-        counterfactuals=counterfactuals(subject, extend) if counterfactual else (),
-        degeneration=_degeneration(subject),
-        resolution=_resolution(subject),
+        reach=_reach(study),
+        use=study.use,
+        head=study.head_use,
+        head_input=None if head_input is None else study.name(head_input),
+        head_cells=_head_cells(study),
+        head_map=0 if head_input is None else max(study.graph.nodes[head_input].map_size, default=0),
+        streams=_streams(study),
+        growth=_growth(study),
+        paths=paths(study),
+        counterfactuals=counterfactuals(study, extend) if counterfactual else (),
+        degeneration=_degeneration(study),
+        resolution=_resolution(study),
         cost=cost,
-        productive=_productive(subject),
-        overlap=_overlap(subject),
+        productive=_productive(study),
+        overlap=_overlap(study),
         sizes=tuple(at_size(r) for r in sized),
         published=about(family),
-        time=measured(report, {subject.name(n) for n in subject.module_nodes}, cost.fusion),
+        time=measured(report, {study.name(n) for n in study.module_nodes}, cost.fusion),
     )
 
 
 # ------------------------------------------------------------------ one kind each
 
 
-def _reach(s: Subject) -> Reach:
-    field = s.fields[s.cell]
+def _reach(s: Study) -> Reach:
+    field = s.fields()[s.cell]
     axis = field[0] if field else None
     path = axis.path if axis else None
     side = s.image[0] if s.image else 0
     covering = first_covering(s.way, side)
     whole = next(
-        (n for n in sorted(s.needed) if (f := s.fields[n]) and f[0].kind == "global" and f[0].source == n),
+        (n for n in sorted(s.needed) if (f := s.fields()[n]) and f[0].kind == "global" and f[0].source == n),
         None,
     )
     return Reach(
@@ -105,26 +97,21 @@ def _reach(s: Subject) -> Reach:
         covers_from=s.name(covering.node) if covering else None,
         covers_at=covering.after if covering else None,
         global_from=None if whole is None else s.name(whole),
-        seen=coverage(s.graph, s.cell, s.boxes[s.cell]),
-        fov=field_of_view(s.graph, s.cell),
+        seen=s.coverage,
+        fov=s.fov,
     )
 
 
-def map_sides(s: Subject, node: int) -> tuple[int, ...]:
-    """Sides of a node's map, cells."""
-    return tuple(s.graph.nodes[node].shape[d] for d in s.graph.nodes[node].positions)
-
-
-def _head_cells(s: Subject) -> tuple[int, ...]:
+def _head_cells(s: Study) -> tuple[int, ...]:
     if s.module is not None:
         return tuple(b.extent for b in s.module.branches)
     if s.head_input is None or s.last is None:
         return ()
-    field = receptive_fields(s.graph, s.head_input)[s.last.node]
+    field = s.fields(s.head_input)[s.last.node]
     return (field[0].path.size,) if field and field[0].path else ()
 
 
-def _growth(s: Subject) -> GrowthEvidence:
+def _growth(s: Study) -> GrowthEvidence:
     layers = s.graph.layers
     return GrowthEvidence(
         tuple(
@@ -141,7 +128,7 @@ def _growth(s: Subject) -> GrowthEvidence:
     )  # fmt: skip
 
 
-def _degeneration(s: Subject) -> tuple[Dilated, ...]:
+def _degeneration(s: Study) -> tuple[Dilated, ...]:
     out = []
     for node in dilated(s.graph, s.needed):
         found = degeneration(s.graph, node)
@@ -155,7 +142,7 @@ def _degeneration(s: Subject) -> tuple[Dilated, ...]:
     return tuple(out)
 
 
-def _resolution(s: Subject) -> ResolutionEvidence | None:
+def _resolution(s: Study) -> ResolutionEvidence | None:
     found = s.resolution
     if found is None:
         return None
@@ -164,25 +151,25 @@ def _resolution(s: Subject) -> ResolutionEvidence | None:
         found.deepest,
         s.name(found.deepest_node),
         found.cell,
-        tuple(cell.shape[d] for d in cell.positions),
+        cell.map_size,
         tuple((s.name(k.source), k.stride) for k in found.skips),
     )
 
 
-def _cost(s: Subject) -> Cost:
+def _cost(s: Study) -> Cost:
     params, macs = s.graph.params, sum(n.macs for n in s.graph.nodes)
     module = s.module
     if module is None:
         return Cost(params, macs, None, None, None, 0, 0)
     own = s.costs(s.module_nodes)
     fusion = _fusion(s, module.merge)
-    fused = (0, 0) if fusion is None else s.costs(set(s.graph.layers[s.of[fusion]].nodes))
+    fused = (0, 0) if fusion is None else s.costs(set(s.graph.layers[s.graph.layer_of[fusion]].nodes))
     return Cost(params, macs, *own, None if fusion is None else s.name(fusion), *fused)
 
 
-def _fusion(s: Subject, merge: int) -> int | None:
+def _fusion(s: Study, merge: int) -> int | None:
     """The convolution that reads the merge, through pointwise operations."""
-    readers = s.graph.consumers()
+    readers = s.graph.consumers
     node = merge
     while len(readers[node]) == 1 and node != s.cell:
         node = readers[node][0]
@@ -193,11 +180,11 @@ def _fusion(s: Subject, merge: int) -> int | None:
     return None
 
 
-def _streams(s: Subject) -> tuple[Stream, ...]:
+def _streams(s: Study) -> tuple[Stream, ...]:
     edges = s.streams
     if not edges:
         return ()
-    centre = s.lens.centre(s.cell)
+    centre = s.centre(s.cell)
     return tuple(
         Stream(
             s.name(_named(s, share.source)),
@@ -210,7 +197,7 @@ def _streams(s: Subject) -> tuple[Stream, ...]:
     )
 
 
-def _named(s: Subject, node: int) -> int:
+def _named(s: Study, node: int) -> int:
     """The layer to call a stream by: the one with weights, not the crop or the resize behind it."""
     while "weight" not in s.graph.nodes[node].attrs or s.graph.nodes[node].op.startswith("conv_transpose"):
         if len(s.graph.nodes[node].edges) != 1:
@@ -219,8 +206,8 @@ def _named(s: Subject, node: int) -> int:
     return node
 
 
-def _productive(s: Subject) -> Productive:
-    found = unproductive(s.graph, s.fields, s.boxes, s.cell)
+def _productive(s: Study) -> Productive:
+    found = s.unproductive
     side = s.image[0] if s.image else 0
     return Productive(
         tuple(s.name(u.node) for u in found),
@@ -232,8 +219,8 @@ def _productive(s: Subject) -> Productive:
     )
 
 
-def _overlap(s: Subject) -> Overlap | None:
-    found: Tiling | None = tiling(s.fields, s.output)
+def _overlap(s: Study) -> Overlap | None:
+    found = s.tiling
     if found is None:
         return None
     return Overlap(

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from archlens.analyses.expected.backward.walk import walk_back
-from archlens.analyses.expected.field import BranchShare, delta, middle, without_rule
+from archlens.analyses.expected.field import BranchShare, delta, without_rule
 from archlens.analyses.fields.coverage import coverage
-from archlens.analyses.fields.degeneration import Degeneration, degeneration
 from archlens.analyses.fields.visible import Box
 from archlens.analyses.structure.context import Branch
-from archlens.study import Subject
+from archlens.study import Study
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class Paths:
         return next((b for b in self.branches if b.name == name), None)
 
 
-def paths(s: Subject) -> Paths | None:
+def paths(s: Study) -> Paths | None:
     """The branches of the context module, or None without one."""
     module = s.module
     if module is None:
@@ -91,12 +90,12 @@ def paths(s: Subject) -> Paths | None:
     far = [answer for answer, _ in s.branch_responses]
     coherent: list[float | None] = [f / sum(far) if sum(far) else 0.0 for f in far] or [*none]
     fork = s.graph.nodes[module.fork]
-    field = s.fields[module.fork]
+    field = s.fields()[module.fork]
     return Paths(
         module.name,
         s.name(module.fork),
         field[0].path.size if field and field[0].path else None,
-        tuple(fork.shape[d] for d in fork.positions),
+        fork.map_size,
         s.name(module.merge),
         tuple(
             _branch(s, b, share, head, c)
@@ -106,10 +105,10 @@ def paths(s: Subject) -> Paths | None:
 
 
 def _branch(
-    s: Subject, b: Branch, share: BranchShare | None, head: BranchShare | None, coherent: float | None
+    s: Study, b: Branch, share: BranchShare | None, head: BranchShare | None, coherent: float | None
 ) -> BranchEvidence:
-    window = widest_window(s, b)
-    seen = coverage(s.graph, b.end, s.boxes[b.end])
+    window = s.widest_window(b)
+    seen = coverage(s.graph, b.end, s.boxes()[b.end])
     params, macs = s.costs(set(b.nodes))
     read = cells_read(s, b)
     return BranchEvidence(
@@ -124,7 +123,7 @@ def _branch(
         mean_taps=None if window is None else window.mean_taps,
         centre_taps=None if window is None else window.centre,
         corner_taps=None if window is None else window.corner,
-        windows=_windows(s.fork_boxes[b.end]),
+        windows=_windows(s.boxes(s.module.fork if s.module else None)[b.end]),
         seen_centre=None if seen is None else seen.centre,
         seen_corner=None if seen is None else seen.corner,
         share=None if share is None else share.share,
@@ -138,22 +137,15 @@ def _branch(
     )
 
 
-def widest_window(s: Subject, b: Branch) -> Degeneration | None:
-    """The window of the branch with the largest rate."""
-    found = [d for n in b.nodes if (d := degeneration(s.graph, n)) is not None]
-    found = [d for d in found if s.graph.nodes[d.node].op.startswith("conv")]
-    return max(found, key=lambda d: d.rate, default=None)
-
-
-def cells_read(s: Subject, b: Branch) -> int | None:
+def cells_read(s: Study, b: Branch) -> int | None:
     """Cells of the fork's map that the branch reads from the centre of its own."""
     if not b.nodes:
         return 1
     assert s.module is not None
     end, fork = s.graph.nodes[b.end], s.module.fork
-    if without_rule(s.lens.moments, b.end, fork):
+    if without_rule(s.lens.moments, b.end):
         return None
-    found = walk_back(s.lens.moments, {b.end: delta(end, middle(end))}, fork).get(fork)
+    found = walk_back(s.lens.moments, {b.end: delta(end, end.middle)}, fork).get(fork)
     return None if found is None else int(np.count_nonzero(found))
 
 

@@ -1,25 +1,28 @@
-"""Findings as sentences: a catalogue's template filled with the finding's evidence.
+"""Findings as sentences: a catalogue's template filled with the finding's evidence, and that evidence listed.
 
-Templates use these format specs, so that no number goes without its unit and no unit is written twice:
+Templates use these format specs, so that no number goes without its unit and no unit is written twice
+(`archlens.words` writes them):
 
     {x:px}      404 px                  {x:pct}     8.2 %
-    {x:num}     3.64                    {x:times}   2.8 times
+    {x:num}     3.645                   {x:times}   2.8 times
     {x:si}      79.7 G                  {x:layers}  a, b and c
-    {x:ms}      12.3 ms
-    {x:span}    a to b, or a alone
-    {x:each:KEY}  the template KEY for each entry of a list, joined by "; "
-    {_key}        another template, filled with the same evidence
+    {x:ms}      12.3 ms                 {x:each:KEY}  the template KEY for each entry of a list
+    {x:span}    a to b, or a alone      {x:word}    a word of the catalogue
+    {x:count:layer}  1 layer, 2 layers
+    {_key}      another template, filled with the same evidence
 """
 
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 
 from archlens.errors import UsageError
 from archlens.findings.finding import Finding
 from archlens.findings.language import en, ko
+from archlens.words import count, duration, number, percent, px, si, times
 
 
 class Catalogue(Protocol):
@@ -29,6 +32,8 @@ class Catalogue(Protocol):
     TO: str
     TIMES: str
     WORDS: dict[str, str]
+    TITLES: dict[str, str]
+    LABELS: dict[str, str]
     TEXT: dict[str, str]
 
 
@@ -51,10 +56,20 @@ def claim(finding: Finding, lang: str = "en") -> str:
     return fill(finding.key, finding.evidence, lang)
 
 
+def title(finding: Finding, lang: str = "en") -> str:
+    """What a finding is about, in a few words."""
+    return catalogue(lang).TITLES[finding.id]
+
+
 def fill(key: str, values: Mapping[str, Any], lang: str = "en") -> str:
     """A template of the catalogue, filled."""
     words = catalogue(lang)
     return _Words(words).vformat(words.TEXT[key], (), values)
+
+
+def listed(finding: Finding, lang: str = "en") -> list[tuple[str, str]]:
+    """A finding's evidence as (label, value) lines, each number as its sentence writes it."""
+    return list(_Listing(finding, lang).lines(finding.evidence, finding.key))
 
 
 class _Words(string.Formatter):
@@ -72,19 +87,20 @@ class _Words(string.Formatter):
         kind, _, rest = format_spec.partition(":")
         match kind:
             case "px":
-                if isinstance(value, (list, tuple)):  # per axis
-                    return " x ".join(dict.fromkeys(map(_whole, value))) + " px"
-                return f"{_whole(value)} px"
+                lengths = value if isinstance(value, (list, tuple)) else [value]  # one an axis
+                return " x ".join(dict.fromkeys(map(px, lengths))) + " px"
             case "pct":
                 return percent(value)
             case "num":
                 return number(value)
             case "times":
-                return self.words.TIMES.format(number(value))
+                return self.words.TIMES.format(times(value))
             case "si":
                 return si(value)
             case "ms":
-                return milliseconds(value)
+                return duration(value)
+            case "count":
+                return count(value, rest)
             case "layers":
                 return self.joined([str(v) for v in value])
             case "span":
@@ -93,8 +109,6 @@ class _Words(string.Formatter):
                 return "; ".join(self.vformat(self.words.TEXT[rest], (), item) for item in value)
             case "word":
                 return str(self.words.WORDS[value])
-            case "sizes":
-                return "|".join(_whole(v) for v in value) + " px"
         return str(format(value, format_spec))
 
     def joined(self, words: Sequence[str]) -> str:
@@ -104,41 +118,62 @@ class _Words(string.Formatter):
         return f"{', '.join(words[:-1])}{self.words.AND}{words[-1]}"
 
 
-def percent(share: float) -> str:
-    """Two digits that mean something, and never 0 for something or 100 for less."""
-    value = 100 * share
-    if value == 0 or abs(value) < 1e-9:
-        return "0 %"
-    if abs(value) < 0.01:
-        return "<0.01 %"
-    if abs(value) < 1:
-        return f"{value:.2g} %"
-    if 99.5 <= value < 100:
-        return f"{min(value, 99.9):.1f} %"
-    return f"{value:.1f} %" if value < 10 else f"{value:.0f} %"
+_UNTOLD = {
+    **dict.fromkeys(("border", "far", "far_share", "share", "coherent", "density", "lost"), "pct"),
+    **dict.fromkeys(("macs_share", "fusion_share"), "pct"),
+    **dict.fromkeys(("macs", "params", "total", "fusion_macs", "fusion_params"), "si"),
+    **dict.fromkeys(("field", "side95"), "px"),
+}
+"""Specs of evidence that some sentences leave out."""
 
 
-def number(value: float) -> str:
-    """Three significant digits; whole numbers as they are."""
-    if isinstance(value, int) or float(value).is_integer():
-        return f"{int(value):,}".replace(",", " ") if abs(value) >= 10_000 else str(int(value))
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+class _Listing:
+    """Evidence line by line; lists of records become lines of their own."""
+
+    def __init__(self, finding: Finding, lang: str) -> None:
+        self.finding, self.words = finding, catalogue(lang)
+        self.format = _Words(self.words)
+
+    def lines(self, evidence: Mapping[str, Any], template: str) -> Iterator[tuple[str, str]]:
+        specs = _specs(self.words.TEXT[template])
+        for key, value in evidence.items():
+            records = isinstance(value, (list, tuple)) and bool(value) and isinstance(value[0], Mapping)
+            if not records:
+                yield self.label(key), self.value(value, specs.get(key) or _UNTOLD.get(key, ""))
+                continue
+            inner = _specs(self.words.TEXT[specs[key].partition(":")[2]]) if specs.get(key) else {}
+            for index, record in enumerate(value, 1):
+                name = record.get("name") or record.get("branch") or index
+                rest = {k: v for k, v in record.items() if v != name}
+                said = (
+                    f"{self.label(k)} {self.value(v, inner.get(k) or _UNTOLD.get(k, ''))}"
+                    for k, v in rest.items()
+                )
+                yield f"{self.label(key)} · {name}", ", ".join(said)
+
+    def label(self, key: str) -> str:
+        """What a key stands for in this finding."""
+        return self.words.LABELS.get(f"{self.finding.id}.{key}") or self.words.LABELS[key]
+
+    def value(self, value: Any, spec: str) -> str:
+        """A piece of evidence as its sentence writes it, else by its own kind."""
+        none, yes, no = (self.words.WORDS[word] for word in ("none", "yes", "no"))
+        if value is None:
+            return none
+        if isinstance(value, bool):
+            return yes if value else no
+        if spec and spec.partition(":")[0] != "count":
+            return self.format.format_field(value, spec)
+        if isinstance(value, (int, float)):
+            return f"{value:.2g}" if 0 < abs(value) < 0.01 else number(value)
+        if isinstance(value, Mapping):
+            return ", ".join(f"{self.label(k)} {self.value(v, '')}" for k, v in value.items())
+        if isinstance(value, (list, tuple)):
+            return ", ".join(self.value(v, "") for v in value) or none
+        return str(value)
 
 
-def milliseconds(seconds: float) -> str:
-    """Three digits: `0.42 ms`, `12.3 ms`, `1,234 ms`."""
-    value = 1000 * seconds
-    digits = 0 if value >= 100 else 1 if value >= 10 else 2
-    return f"{value:,.{digits}f} ms"
-
-
-def si(value: float) -> str:
-    """79744204800 -> `79.7 G`."""
-    for step, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= 0.9995 * step:
-            return f"{value / step:.3g} {letter}"
-    return number(value)
-
-
-def _whole(value: float) -> str:
-    return str(round(value))
+@lru_cache(maxsize=256)
+def _specs(template: str) -> Mapping[str, str]:
+    """Key -> format spec, of the keys that a template names."""
+    return {name: spec or "" for _, name, spec, _ in string.Formatter().parse(template) if name}

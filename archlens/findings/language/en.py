@@ -11,6 +11,9 @@ TO = " to "
 TIMES = "{} times"
 
 WORDS: dict[str, str] = {
+    "none": "none",
+    "yes": "yes",
+    "no": "no",
     "exact": "exact: follows from the geometry",
     "assumed": "expected for random weights",
     "measured": "measured here",
@@ -33,6 +36,81 @@ WORDS: dict[str, str] = {
     "decoder": "the decoder",
     "image_pooling_removed": "*removing* the image-level branch",
 }
+
+TITLES: dict[str, str] = {
+    "reach_is_not_it": "Reach is not the difference",
+    "far_use": "What is used of the image",
+    "theory_and_use": "What it may see and what it uses",
+    "skips_dilute": "Skips outweigh the deep scores",
+    "growth_stops": "Where the field stops growing",
+    "missing_path": "A path that the other lacks",
+    "gap": "How much of the difference is the module's",
+    "lenses_differ": "One branch, seen through two lenses",
+    "lenses_agree": "From the image the lenses agree",
+    "roles": "What each branch brings",
+    "module_cut": "Without the context module",
+    "one_bin": "With every bin pooling the whole map",
+    "undilated": "Without dilation",
+    "degenerate": "A rate too large for its map",
+    "by_position": "What borders cost",
+    "by_window": "Fixed grids and sliding windows",
+    "by_size": "At other input sizes",
+    "resolution": "Resolution",
+    "cost": "What the context module costs",
+    "time": "What it takes here",
+    "totals": "What it all costs",
+    "unproductive": "Layers that can add no context",
+    "overlap": "Tiles that equal the whole",
+    "field_of_view": "DeepLab's field of view",
+    "advice": "What would extend it",
+    "published": "What the paper measured",
+    "step": "One step of the lineage",
+}
+
+LABELS: dict[str, str] = {
+    "name": "network", "low": "less", "high": "more", "image": "image side", "share": "share",
+    "field": "field", "far": "far energy", "side50": "50 % of energy within", "side95": "95 % of energy within",
+    "coherent": "far, coherent", "coherent_far": "far, coherent", "far_share": "its far energy",
+    "low_field": "field of the former", "high_field": "field of the latter", "difference": "difference",
+    "low_share": "share of the image, former", "high_share": "share of the image, latter",
+    "low_coherent": "far, coherent, former", "high_coherent": "far, coherent, latter",
+    "low_far": "far energy, former", "high_far": "far energy, latter", "items": "each",
+    "deep": "by their deepest stream alone", "skips_dilute.deep": "deepest stream", "border": "energy at the border",
+    "global_from": "global from", "finer": "finer stream", "finer_share": "its share", "deep_share": "share of the deepest",
+    "deep_side95": "deepest: 95 % of energy within", "deep_far": "deepest: far energy",
+    "layer": "layer", "resampling": "added by resampling", "stage": "stage that adds most", "added": "added there",
+    "macs_per_pixel": "MACs a pixel added", "lacking": "networks without it", "module": "context module",
+    "fork": "map that it reads", "map": "cells a side", "count": "how many", "branches": "branch", "cells": "cells a side",
+    "global": "branches that read all", "left": "branch that is left", "cut_far": "far energy, cut",
+    "cut_coherent": "far, coherent, cut", "trunk": "the trunk's part, by energy",
+    "trunk_coherent": "the trunk's part, coherent", "branch": "branch", "gathering": "response over energy",
+    "top": "branch with most far energy", "read": "cells read", "density": "share of its window's cells",
+    "cut_side95": "95 % of energy within, cut", "worst": "branch missed most", "worst_far": "far energy without it",
+    "macs": "MACs", "macs_share": "share of the MACs", "params": "parameters", "one_far": "far energy, one bin",
+    "one_coherent": "far, coherent, one bin", "target": "where", "flat_field": "field, undilated",
+    "flat_far": "far energy, undilated", "flat_side95": "95 % of energy within, undilated", "rate": "rate",
+    "taps": "taps", "mean_taps": "taps kept on average", "centre_taps": "taps kept at the centre",
+    "corner_taps": "taps kept at the corner", "corner": "corner", "edge": "edge", "centre": "centre", "mean": "mean",
+    "whole": "networks whose cells see all", "rows": "rows of cells", "windows": "windows", "lost": "share of taps lost",
+    "by_size.trunk": "field of the head's map", "short": "first side beyond it", "largest": "largest side",
+    "largest_share": "share of that side", "covered": "sides that it spans", "side": "side", "sides": "sides tried",
+    "deepest": "deepest stride", "cell": "score stride", "skips": "finer maps", "stride": "stride",
+    "fusion": "fusing convolution", "fusion_macs": "its MACs", "fusion_share": "its share of the MACs",
+    "fusion_params": "its parameters", "total": "all MACs", "device": "device", "dtype": "precision", "batch": "batch",
+    "latency": "latency", "module_seconds": "context module", "module_share": "its share of the time",
+    "fusion_seconds": "fusing convolution's time", "time.fusion_share": "its share of the time",
+    "fusion_macs_share": "its share of the MACs", "first": "first of them", "before": "before", "after": "after",
+    "unproductive.before": "field of its input", "everywhere": "see all from every position",
+    "shortest": "see all by their shortest path", "overlap.before": "margin before", "overlap.after": "margin after",
+    "pixels": "pixels", "multiple": "grid", "source": "source", "overlap.source": "reads all of its input",
+    "published": "published", "plain": "with plain pools", "released": "as released", "padding": "padding at pool5",
+    "new_field": "field then", "field_kind": "kind of field then", "new_far": "far energy then",
+    "new_side95": "95 % of energy within then", "new_coherent": "far, coherent, then", "family": "network",
+    "what": "measured", "gain": "points", "setting": "on", "new_cells": "cells a side then", "new_map": "map then",
+    "new_stride": "score stride then", "new_deepest": "deepest stride then", "new_macs": "MACs then",
+    "new_params": "parameters then", "measured": "published", "step.stride": "score stride",
+    "step.cells": "cells a side that the head reads",
+}  # fmt: skip
 
 TEXT: dict[str, str] = {
     # ---- reach and use
@@ -232,16 +310,16 @@ TEXT: dict[str, str] = {
     "_total": "{name} {macs:si} MACs, {params:si} parameters, {coherent:pct}",
     # ---- one network
     "unproductive": (
-        "At {image:px} {count} layers of {name} can add no context by Richter et al. (2021): the field of their "
-        "input, {before:px} at {first}, already spans the image. They hold {macs:si} MACs ({macs_share:pct}). "
-        "Their rule is about classifiers: here {everywhere} of them see all of the image from every position, "
-        "{shortest} by their shortest path too, and what is used is less than what is spanned."
+        "At {image:px} {count:count:layer} of {name} can add no context by Richter et al. (2021): the field of the "
+        "input, {before:px} at {first}, already spans the image. That is {macs:si} MACs ({macs_share:pct}). "
+        "The rule is about classifiers. All of the image is seen from every position by {everywhere} of {count} "
+        "here, by the shortest path too by {shortest}, and what is used is less than what is spanned."
     ),
     "unproductive.global": (
-        "At {image:px} {count} layers of {name} can add no context by Richter et al. (2021): {first} already reads "
-        "a map that sees the whole image. They hold {macs:si} MACs ({macs_share:pct}). Their rule is about "
-        "classifiers: {everywhere} see all of the image from every position, {shortest} by their shortest path "
-        "too, and what is used is less than what is spanned."
+        "At {image:px} {count:count:layer} of {name} can add no context by Richter et al. (2021): {first} already "
+        "reads a map that sees the whole image. That is {macs:si} MACs ({macs_share:pct}). The rule is about "
+        "classifiers. All of the image is seen from every position by {everywhere} of {count} here, by the "
+        "shortest path too by {shortest}, and what is used is less than what is spanned."
     ),
     "overlap": (
         "Tiles of {name} equal the whole image's result with a margin of {items:each:_margin}, if they start on "
@@ -290,6 +368,6 @@ TEXT: dict[str, str] = {
     # ---- headings
     "_none": "No finding: what can be computed here carries none. --full and --json show the figures.",
     "_assumptions": "Assumed: {items}",
-    "_more": "{count} more findings and all evidence: --full, or --json.",
+    "_more": "{count:count:more finding} and all evidence: --full, or --json.",
     "_confidence": "[{confidence:word}]",
 }

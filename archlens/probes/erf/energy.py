@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from archlens.analyses.expected.summaries import Floats, centre_of
+from archlens.analyses.expected.summaries import Floats
 from archlens.errors import LayerError, UsageError
 from archlens.graph import Node
 from archlens.probes.erf.uncertainty import Squares
-from archlens.probes.network import Live
+from archlens.probes.network import Network
 
 
 class Probe:
@@ -20,7 +20,7 @@ class Probe:
 
     def __init__(
         self,
-        live: Live,
+        network: Network,
         layer: str,
         unit: Sequence[int] | None,
         channel: int | None,
@@ -29,19 +29,19 @@ class Probe:
         mixed: bool,
         seed: int,
     ) -> None:
-        self.live, self.layer, self.origin = live, layer, origin
-        self.unit = live.unit(layer, unit)
-        count = live.channels(layer)
+        self.network, self.layer, self.origin = network, layer, origin
+        self.unit = network.unit(layer, unit)
+        count = network.channels(layer)
         if channel is not None and not 0 <= channel < count:
             raise LayerError(f"{layer} has no channel {channel}.", hint=f"Its channels are 0 to {count - 1}.")
         if draws < 1:
             raise UsageError("At least one draw of signs is needed.", hint="For instance draws=1.")
         self.channels = [channel] if channel is not None else list(range(count))
         self.channel, self.draws, self.mixed = channel, draws, mixed
-        self.source: Node = live.node(origin)
+        self.source: Node = network.node(origin)
         self.signs = torch.Generator().manual_seed(seed + 1)
-        self.size = tuple(self.source.shape[d] for d in self.source.positions)
-        self.centre = centre_of(live.graph, live.node(layer).id, self.unit, self.source.id)
+        self.size = self.source.map_size
+        self.centre = network.walks.centre(network.node(layer).id, self.unit, self.source.id)
         self.squares = Squares(self.size, self.centre)
         self.sum = np.zeros(self.size)
         self.curves: list[Floats] = []
@@ -55,13 +55,13 @@ class Probe:
             x: (N, C, *spatial).
             alone: Images see each other: pass each unit back by itself.
         """
-        x = x.to(self.live.device, self.live.dtype)
+        x = x.to(self.network.device, self.network.dtype)
         if self.origin == "input":
             x.requires_grad_(True)
-        device = self.live.device.type
+        device = self.network.device.type
         with torch.enable_grad(), torch.autocast(device, torch.bfloat16, enabled=self.mixed):
-            got, start = self.live.run(x, [self.layer], self.origin)
-            values = self.live.at(self.layer, got[self.layer], self.unit)  # (N, channels)
+            got, start = self.network.run(x, [self.layer], self.origin)
+            values = self.network.at(self.layer, got[self.layer], self.unit)  # (N, channels)
         values = values[:, self.channels].to(torch.promote_types(values.dtype, torch.float32))
         self.zeros += int((values == 0).sum())
         self.values += values.numel()

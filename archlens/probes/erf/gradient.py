@@ -34,9 +34,9 @@ from archlens.probes import images as pictures
 from archlens.probes.device import guarded, in_float32
 from archlens.probes.erf import weights
 from archlens.probes.erf.energy import Probe
-from archlens.probes.erf.uncertainty import Figure, summarise
-from archlens.probes.network import Live
-from archlens.progress import Progress, quiet
+from archlens.probes.erf.uncertainty import Estimate, estimates
+from archlens.probes.network import Network
+from archlens.progress import Count, uncounted
 
 T = TypeVar("T")
 BatchNorm = Literal["calibrated", "batch"]
@@ -51,7 +51,7 @@ class GradientField:
         origin: `input`, or the layer that the map lies on.
         map: Over the origin's positions, float64, sum 1; all NaN where no gradient arrived at all.
         centre: The unit's own centre on the map, in px.
-        sides: Share of the energy -> side of the smallest centred square that holds it, px.
+        sides: Percent of the energy -> side of the smallest centred square that holds it, px.
         far: Energy share outside the centred square of half the input's side.
         total: Energy before normalisation.
         runs: Weight draws or images that count.
@@ -70,9 +70,9 @@ class GradientField:
     origin: str
     map: NDArray[np.float64]
     centre: tuple[float, ...]
-    sides: dict[float, Figure]
-    far: Figure
-    total: Figure
+    sides: dict[int, Estimate]
+    far: Estimate
+    total: Estimate
     runs: int
     dead: int
     overflown: int
@@ -89,7 +89,7 @@ class GradientField:
 
 
 def over_weights(
-    live: Live,
+    network: Network,
     layer: str,
     unit: Sequence[int] | None = None,
     *,
@@ -103,15 +103,15 @@ def over_weights(
     draws: int = 1,
     mixed: bool = False,
     seed: int = 0,
-    progress: Progress = quiet,
+    progress: Count = uncounted,
 ) -> GradientField:
     """Average over fresh random weights; each run draws a network and a batch of noise images.
 
     Args:
-        live: Its weights are drawn anew; frozen ones (bilinear kernels) stay.
+        network: Its weights are drawn anew; frozen ones (bilinear kernels) stay.
         runs: Weight draws. The standard errors are between them.
         batch_size: Images a run; their maps are averaged within the run.
-        noise: `white`, or `pink` with the 1/f amplitudes of photographs.
+        noise: `white`, or `natural` with the 1/f amplitudes of photographs.
         batch_norm: `calibrated`: statistics of `calibration` images, then frozen, so that a unit depends on
             its own image only; `batch`: those of the very batch, whose mean and variance pass gradients too.
         draws: Backward passes a run (see the module).
@@ -120,39 +120,39 @@ def over_weights(
     """
     if runs < 1 or batch_size < 1:
         raise UsageError("At least one run of one image is needed.", hint="For instance runs=32.")
-    norms = bool(weights.batch_norms(live.model))
+    norms = bool(weights.batch_norms(network.model))
     if norms and batch_norm == "batch" and batch_size < 2:
         raise UsageError("Batch statistics need at least two images.", hint="Use --batch-size 2 or more.")
-    probe = Probe(live, layer, unit, channel, origin, draws, mixed, seed)
+    probe = Probe(network, layer, unit, channel, origin, draws, mixed, seed)
     notes: list[str] = []
-    idle = live.idle(layer)
+    idle = network.idle(layer)
     generator = torch.Generator().manual_seed(seed)
 
     def fresh(count: int) -> Tensor:
-        x = pictures.noise(noise, count, live.input_shape, generator)
-        return x.to(live.device, live.dtype)
+        x = pictures.noise(noise, count, network.input_shape, generator)
+        return x.to(network.device, network.dtype)
 
     def work() -> int:
         fewest = 0
         for run in range(runs):
-            left = weights.draw(live.model, generator, live.frozen, idle)
+            left = weights.draw(network.model, generator, network.frozen, idle)
             if run == 0 and left:
                 notes.append("not drawn, but left as they are: " + _few(left))
             batch = fresh(batch_size)
             if norms and batch_norm == "batch":
-                with weights.batch_statistics(live.model):
+                with weights.batch_statistics(network.model):
                     maps = probe.maps(batch, alone=True)
             else:
                 if norms:
                     size = max(2, batch_size)
                     chunks = (fresh(size) for _ in range(max(1, -(-calibration // size))))
-                    fewest = weights.calibrate(live.model, chunks, lambda c: live.run(c, [layer]))
+                    fewest = weights.calibrate(network.model, chunks, lambda c: network.run(c, [layer]))
                 maps = probe.maps(batch, alone=False)
             probe.add(np.mean(maps, axis=0))
             progress(run + 1, runs)
         return fewest
 
-    fewest = _guarded(live, layer, work)
+    fewest = _guarded(network, layer, work)
     if norms:
         how = f"statistics of {calibration} noise images, then frozen" if batch_norm == "calibrated" else ""
         notes.append("batch norm: " + (how or f"statistics of each batch of {batch_size}"))
@@ -160,11 +160,11 @@ def over_weights(
             notes.append(
                 f"a batch norm takes its variance over {fewest} values (a pooled map): its share is uncertain"
             )
-    return _result(probe, f"random weights, {noise} noise", _precision(live, mixed), seed, notes)
+    return _result(probe, f"random weights, {noise} noise", _precision(network, mixed), seed, notes)
 
 
 def over_images(
-    live: Live,
+    network: Network,
     layer: str,
     paths: Sequence[Path],
     unit: Sequence[int] | None = None,
@@ -176,7 +176,7 @@ def over_images(
     draws: int = 1,
     mixed: bool = False,
     seed: int = 0,
-    progress: Progress = quiet,
+    progress: Count = uncounted,
 ) -> GradientField:
     """Average over images, the weights as they are and batch norms frozen. Each image is one run.
 
@@ -186,28 +186,28 @@ def over_images(
     """
     if not paths or batch_size < 1:
         raise UsageError("No images to measure with.", hint="Give a folder by --images.")
-    probe = Probe(live, layer, unit, channel, origin, draws, mixed, seed)
+    probe = Probe(network, layer, unit, channel, origin, draws, mixed, seed)
 
     def work() -> None:
         done = 0
-        for batch in pictures.batches(paths, live.input_shape[1:], how, batch_size):
+        for batch in pictures.batches(paths, network.input_shape[1:], how, batch_size):
             for energy in probe.maps(batch, alone=False):
                 probe.add(energy)
             done += len(batch)
             progress(done, len(paths))
 
-    _guarded(live, layer, work)
+    _guarded(network, layer, work)
     source = f"{len(paths)} image{'s' if len(paths) > 1 else ''}"
-    return _result(probe, source, _precision(live, mixed), seed, [f"preprocessing: {how.name}"])
+    return _result(probe, source, _precision(network, mixed), seed, [f"preprocessing: {how.name}"])
 
 
-def _guarded(live: Live, layer: str, work: Callable[[], T]) -> T:
+def _guarded(network: Network, layer: str, work: Callable[[], T]) -> T:
     doing = f"measuring the gradient of {layer}"
-    return guarded(live.device, doing, "Use a smaller --batch-size or --input-size.", in_float32(work))
+    return guarded(network.device, doing, "Use a smaller --batch-size or --input-size.", in_float32(work))
 
 
-def _precision(live: Live, mixed: bool) -> str:
-    name = str(live.dtype).removeprefix("torch.")
+def _precision(network: Network, mixed: bool) -> str:
+    name = str(network.dtype).removeprefix("torch.")
     return f"{name}, bfloat16 by autocast" if mixed else name
 
 
@@ -222,8 +222,8 @@ def _result(probe: Probe, source: str, precision: str, seed: int, notes: Sequenc
     whole = probe.sum.sum()
     mean = probe.sum / whole if runs and whole > 0 else np.full(probe.size, np.nan)
     curves = np.array(probe.curves) if runs else np.zeros((0, len(probe.squares.halves) + 1))
-    summary = summarise(probe.squares, probe.sum / max(1, runs), curves, seed)
-    said = [*probe.live.notes, *notes]
+    summary = estimates(probe.squares, probe.sum / max(1, runs), curves, seed)
+    said = [*probe.network.notes, *notes]
     if probe.dead:
         said.append(
             f"dead in {probe.dead} of {runs + probe.overflown} runs: no gradient reaches {probe.origin}"

@@ -20,13 +20,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from archlens.analyses.expected.summaries import centre_of
-from archlens.analyses.fields.theoretical import receptive_fields
 from archlens.errors import LayerError, UsageError
 from archlens.probes.device import guarded, in_float32
 from archlens.probes.erf.occluder import Canvas, Floats, Occluder, equivalent_side, paint, patched
-from archlens.probes.network import Live
-from archlens.progress import Progress, quiet
+from archlens.probes.network import Network
+from archlens.progress import Count, uncounted
 
 PATCH = Occluder()
 
@@ -108,15 +106,15 @@ class _Layer:
     overflown: int = 0
     centres: dict[tuple[int, ...], tuple[float, ...]] = field(default_factory=dict)
 
-    def centre(self, live: Live, unit: tuple[int, ...]) -> tuple[float, ...]:
+    def centre(self, network: Network, unit: tuple[int, ...]) -> tuple[float, ...]:
         """A unit's own centre in the input, px."""
         if unit not in self.centres:
-            self.centres[unit] = centre_of(live.graph, live.node(self.name).id, unit, live.graph.inputs[0])
+            self.centres[unit] = network.walks.centre(network.node(self.name).id, unit)
         return self.centres[unit]
 
 
 def measure(
-    live: Live,
+    network: Network,
     layers: Sequence[str],
     images: Iterable[Tensor],
     *,
@@ -129,7 +127,7 @@ def measure(
     batch_size: int = 32,
     source: str = "images",
     seed: int = 0,
-    progress: Progress = quiet,
+    progress: Count = uncounted,
 ) -> list[OcclusionField]:
     """The empirical field of several layers at once: every occluded image is run once for all of them.
 
@@ -144,9 +142,9 @@ def measure(
         source: Words for the images.
         progress: Called with (occluded images done, all of them).
     """
-    if len(live.input_shape) != 3:
+    if len(network.input_shape) != 3:
         raise UsageError("The occlusion method needs images: an input of channels x height x width.")
-    sizes = live.input_shape[1:]
+    sizes = network.input_shape[1:]
     if occluder.stride < 1 or not 1 <= occluder.size <= min(sizes):
         raise UsageError(
             f"A patch of {occluder.size} px does not go over {sizes[0]}x{sizes[1]} px by {occluder.stride}.",
@@ -158,7 +156,7 @@ def measure(
 
     @torch.no_grad()
     def work() -> int:
-        pictures = _first_look(live, states, images, channel, channels, top)
+        pictures = _first_look(network, states, images, channel, channels, top)
         if not pictures:
             raise UsageError("No images to measure with.", hint="Give a folder by --images.")
         needed = sorted({p.image for s in states for c in s.chosen for p in s.peaks[c]})
@@ -169,25 +167,30 @@ def measure(
             def report(done: int, before: int = k) -> None:
                 progress(before * len(places) + done, len(needed) * len(places))
 
-            _occlude(live, states, pictures[index], index, occluder, places, batch_size, generator, report)
+            _occlude(network, states, pictures[index], index, occluder, places, batch_size, generator, report)
         return len(pictures)
 
     doing = "measuring the occlusion field"
-    count = guarded(live.device, doing, "Use a smaller --batch-size.", in_float32(work))
+    count = guarded(network.device, doing, "Use a smaller --batch-size.", in_float32(work))
     words = f"{source}, {count} in all"
-    return [_result(live, s, unit, occluder, threshold, top, words) for s in states]
+    return [_result(network, s, unit, occluder, threshold, top, words) for s in states]
 
 
 def _first_look(
-    live: Live, states: list[_Layer], images: Iterable[Tensor], channel: int | None, channels: int, top: int
+    network: Network,
+    states: list[_Layer],
+    images: Iterable[Tensor],
+    channel: int | None,
+    channels: int,
+    top: int,
 ) -> list[Tensor]:
     """Find each channel's strongest answers, choose channels, and keep the images on the CPU."""
     pictures: list[Tensor] = []
     answers: list[dict[int, list[_Peak]]] = [{} for _ in states]
     for batch in images:
-        got, _ = live.run(batch.to(live.device, live.dtype), [s.name for s in states])
+        got, _ = network.run(batch.to(network.device, network.dtype), [s.name for s in states])
         for state, found in zip(states, answers, strict=True):
-            flat, grid = _by_channel(live, state.name, got[state.name])
+            flat, grid = _by_channel(network, state.name, got[state.name])
             if channel is not None and not 0 <= channel < flat.shape[1]:
                 raise LayerError(f"{state.name} has no channel {channel}.", hint=f"It has {flat.shape[1]}.")
             best, where = flat.max(2)
@@ -208,19 +211,19 @@ def _first_look(
     return pictures
 
 
-def _by_channel(live: Live, name: str, activation: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+def _by_channel(network: Network, name: str, activation: Tensor) -> tuple[Tensor, tuple[int, ...]]:
     """(N, channels, positions), and the shape of the positions."""
-    node = live.node(name)
+    node = network.node(name)
     if 0 in node.positions:
         raise LayerError(f"{name} has its positions in the batch.", hint="Measure another layer.")
     rest = [d for d in range(1, len(node.shape)) if d not in node.positions]
-    grid = tuple(node.shape[d] for d in node.positions)
+    grid = node.map_size
     moved = activation.permute(0, *rest, *node.positions)
     return moved.reshape(len(activation), -1, max(1, math.prod(grid))), grid
 
 
 def _occlude(
-    live: Live,
+    network: Network,
     states: list[_Layer],
     picture: Tensor,
     index: int,
@@ -233,38 +236,38 @@ def _occlude(
     """One image under all places of the patch; adds the discrepancy maps that it was chosen for."""
     wanted = [(s, c, p) for s in states for c in s.chosen for p in s.peaks[c] if p.image == index]
     names = list(dict.fromkeys(s.name for s, _, _ in wanted))
-    picture = picture.to(live.device, live.dtype)
+    picture = picture.to(network.device, network.dtype)
     # Batches of one size throughout: a card may take other kernels for other sizes, and the last digits that
     # these differ by would be a change everywhere.
     full = picture.repeat(min(batch_size, len(places)), 1, 1, 1)
-    got, _ = live.run(full, names)
-    plain = _answers(live, wanted, got)[0]
+    got, _ = network.run(full, names)
+    plain = _answers(network, wanted, got)[0]
     change = np.zeros((len(places), len(wanted)))
     done = 0
     for batch in patched(picture, occluder, places, batch_size, generator):
-        got, _ = live.run(torch.cat([batch, full[len(batch) :]]), names)
-        change[done : done + len(batch)] = np.abs(_answers(live, wanted, got)[: len(batch)] - plain)
+        got, _ = network.run(torch.cat([batch, full[len(batch) :]]), names)
+        change[done : done + len(batch)] = np.abs(_answers(network, wanted, got)[: len(batch)] - plain)
         done += len(batch)
         report(done)
-    sizes = live.input_shape[1:]
+    sizes = network.input_shape[1:]
     for k, (state, c, peak) in enumerate(wanted):
         values = change[:, k]
         if not np.isfinite(values).all():
             state.overflown += int((~np.isfinite(values)).sum())
             continue
         painted = paint(values, places, occluder, sizes)
-        centre = state.centre(live, peak.unit)
+        centre = state.centre(network, peak.unit)
         state.canvases.setdefault(c, Canvas.blank(sizes)).add(painted, centre)
 
 
-def _answers(live: Live, wanted: Sequence[tuple[_Layer, int, _Peak]], got: dict[str, Tensor]) -> Floats:
+def _answers(network: Network, wanted: Sequence[tuple[_Layer, int, _Peak]], got: dict[str, Tensor]) -> Floats:
     """(N, wanted) activations."""
-    columns = [live.at(s.name, got[s.name], p.unit)[:, c].double() for s, c, p in wanted]
+    columns = [network.at(s.name, got[s.name], p.unit)[:, c].double() for s, c, p in wanted]
     return np.asarray(torch.stack(columns, 1).cpu().numpy())
 
 
 def _result(
-    live: Live,
+    network: Network,
     state: _Layer,
     unit: Sequence[int] | None,
     occluder: Occluder,
@@ -272,9 +275,9 @@ def _result(
     top: int,
     source: str,
 ) -> OcclusionField:
-    at = live.unit(state.name, unit)
-    centre = state.centre(live, at)
-    sizes = live.input_shape[1:]
+    at = network.unit(state.name, unit)
+    centre = state.centre(network, at)
+    sizes = network.input_shape[1:]
     found: list[ChannelField] = []
     total = np.zeros(sizes)
     for c in state.chosen:
@@ -290,7 +293,7 @@ def _result(
     sides = np.array([f.side for f in found])
     whole = total.sum()
     silent = len(state.chosen) - len(found)
-    notes = [*live.notes, f"a patch of {occluder.size} px widens a field by up to {occluder.size - 1} px"]
+    notes = [*network.notes, f"a patch of {occluder.size} px widens a field by up to {occluder.size - 1} px"]
     if silent:
         notes.append(f"{silent} of {len(state.chosen)} channels never answered")
     if not state.chosen:
@@ -299,7 +302,7 @@ def _result(
         notes.append(f"{state.overflown} activations were infinite or undefined; their maps are left out")
     return OcclusionField(
         layer=state.name,
-        theoretical=_theoretical(live, state.name),
+        theoretical=_theoretical(network, state.name),
         size=float(sides.mean()) if len(sides) else float("nan"),
         spread=float(sides.std(ddof=1)) if len(sides) > 1 else float("nan"),
         channels=tuple(found),
@@ -316,8 +319,8 @@ def _result(
     )
 
 
-def _theoretical(live: Live, name: str) -> tuple[int, ...] | None:
-    fields = receptive_fields(live.graph)[live.node(name).id]
+def _theoretical(network: Network, name: str) -> tuple[int, ...] | None:
+    fields = network.walks.fields()[network.node(name).id]
     if fields is None or any(f.kind != "local" or f.path is None for f in fields):
         return None
     return tuple(f.path.size for f in fields if f.path is not None)

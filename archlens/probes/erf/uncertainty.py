@@ -1,4 +1,4 @@
-"""Figures with standard errors: summaries of an energy map that was averaged over independent runs.
+"""Estimates with standard errors: summaries of an energy map that was averaged over independent runs.
 
 The summaries are those of `archlens.analyses.expected.summaries`, taken of the mean map. Their standard
 errors are those of the bootstrap over runs (Efron & Tibshirani, An Introduction to the Bootstrap, 1993,
@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from archlens.analyses.expected.summaries import SHARES, Floats, centred_sides, far_share
+from archlens.analyses.expected.summaries import PERCENT, Floats, centred_sides, far_share
 
 RESAMPLES = 400
 STEP = 0.5  # px between the half sides of the curves
 
 
 @dataclass(frozen=True)
-class Figure:
+class Estimate:
     """A number and its standard error; NaN where it can't be told (an error from one run, say)."""
 
     value: float
@@ -81,21 +81,21 @@ def _weighted(energy: Floats, cover: Sequence[Floats]) -> Floats:
 
 
 @dataclass(frozen=True)
-class Summary:
+class Estimates:
     """What a map comes down to.
 
     Attributes:
-        sides: Share of the energy -> side in px of the smallest centred square that holds it.
+        sides: Percent of the energy -> side in px of the smallest centred square that holds it.
         far: Energy share outside the centred square of half the map's side.
         total: Energy before normalisation, mean over runs.
     """
 
-    sides: dict[float, Figure]
-    far: Figure
-    total: Figure
+    sides: dict[int, Estimate]
+    far: Estimate
+    total: Estimate
 
 
-def summarise(squares: Squares, mean: Floats, curves: Floats, seed: int = 0) -> Summary:
+def estimates(squares: Squares, mean: Floats, curves: Floats, seed: int = 0) -> Estimates:
     """Summaries of the mean over runs, and their standard errors.
 
     Args:
@@ -106,8 +106,8 @@ def summarise(squares: Squares, mean: Floats, curves: Floats, seed: int = 0) -> 
     nan = float("nan")
     runs = len(curves)
     if runs == 0 or not mean.sum() > 0:
-        none = Figure(nan, nan)
-        return Summary(dict.fromkeys(SHARES, none), none, Figure(0.0, 0.0) if runs else none)
+        none = Estimate(nan, nan)
+        return Estimates(dict.fromkeys(PERCENT, none), none, Estimate(0.0, 0.0) if runs else none)
     totals = curves[:, -2]
     errors: dict[object, float] = {}
     if runs > 1:
@@ -115,15 +115,15 @@ def summarise(squares: Squares, mean: Floats, curves: Floats, seed: int = 0) -> 
         drawn = [curves[p].mean(0) for p in picks]
         # The bootstrap's variance is that of a population; sqrt(n / (n - 1)) makes it the sample's.
         widen = float(np.sqrt(runs / (runs - 1)))
-        for share in SHARES:
-            errors[share] = _spread([squares.side(d, share) for d in drawn]) * widen
+        for share in PERCENT:
+            errors[share] = _spread([squares.side(d, share / 100) for d in drawn]) * widen
         errors["far"] = _spread([squares.far(d) for d in drawn]) * widen
         errors["total"] = float(totals.std(ddof=1) / np.sqrt(runs))
-    sides = centred_sides(mean, squares.centre, SHARES)
-    return Summary(
-        {s: Figure(v, errors.get(s, nan)) for s, v in zip(SHARES, sides, strict=True)},
-        Figure(far_share(mean, squares.centre), errors.get("far", nan)),
-        Figure(float(totals.mean()), errors.get("total", nan)),
+    sides = centred_sides(mean, squares.centre, [p / 100 for p in PERCENT])
+    return Estimates(
+        {s: Estimate(v, errors.get(s, nan)) for s, v in zip(PERCENT, sides, strict=True)},
+        Estimate(far_share(mean, squares.centre), errors.get("far", nan)),
+        Estimate(float(totals.mean()), errors.get("total", nan)),
     )
 
 

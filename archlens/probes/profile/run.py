@@ -19,13 +19,13 @@ from torch import nn
 from archlens.errors import UsageError
 from archlens.graph import Graph
 from archlens.probes.device import DeviceFacts, facts, guarded, is_lost, is_out_of_memory
-from archlens.probes.network import Live
+from archlens.probes.network import Network
 from archlens.probes.profile import neighbours, roofline
 from archlens.probes.profile.layer_profile import Latency, LayerProfile, layer_profiles
 from archlens.probes.profile.mismatch import Mismatch, find_mismatches
 from archlens.probes.profile.roofline import Ceilings
 from archlens.probes.profile.timing import Memory, measure_memory, time_rows, time_whole
-from archlens.progress import Progress, quiet
+from archlens.progress import Count, uncounted
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 MARGIN = 0.10  # layer times are said to add up where they do within this share of the whole
@@ -94,7 +94,7 @@ def profile(
     compiled: bool = False,
     warmup: int = 5,
     repeat: int = 20,
-    progress: Progress = quiet,
+    progress: Count = uncounted,
 ) -> Profile:
     """Measure a network.
 
@@ -195,9 +195,9 @@ def _measure(
     repeat: int,
     step: Callable[[], None],
 ) -> _Run:
-    live = Live(model, shape[1:], device, name=name, dtype=dtype)
+    network = Network(model, shape[1:], device, name=name, dtype=dtype)
     x = torch.randn(shape, device=device).to(dtype)
-    plain: Any = live.model
+    plain: Any = network.model
     if channels_last:
         plain = plain.to(memory_format=torch.channels_last)
         x = x.contiguous(memory_format=torch.channels_last)
@@ -214,10 +214,10 @@ def _measure(
     others = neighbours.Others() if device.type == "cpu" else None
     whole = time_whole(lambda: network(x), device, warmup, repeat, step)
     after = neighbours.ask_under(device, lambda: network(x))
-    rows = {} if compiled else time_rows(live, lambda: plain(x), warmup, repeat, step)
+    rows = {} if compiled else time_rows(network, lambda: plain(x), warmup, repeat, step)
     load = others.remark() if others is not None else None
-    memory = measure_memory(live, lambda: plain(x), x)
-    notes = [*live.notes, *neighbours.remarks(before, after)]
+    memory = measure_memory(network, lambda: plain(x), x)
+    notes = [*network.notes, *neighbours.remarks(before, after)]
     notes += [note for note in (neighbours.drift(whole), load) if note]
     if device.type == "cuda":
         if after is None:
@@ -234,7 +234,7 @@ def _measure(
             "compiled: kernels are fused across layers, so layers have no times of their own; memory is that "
             "of the plain network"
         )
-    return _Run(live.graph, whole, rows, memory, notes)
+    return _Run(network.graph, whole, rows, memory, notes)
 
 
 def _above(layers: Sequence[LayerProfile]) -> list[LayerProfile]:

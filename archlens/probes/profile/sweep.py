@@ -15,7 +15,7 @@ from archlens.probes.device import available_bytes, clean, facts, guarded, is_lo
 from archlens.probes.profile.layer_profile import Latency
 from archlens.probes.profile.run import DTYPES
 from archlens.probes.profile.timing import Ledger, time_whole
-from archlens.progress import Progress, quiet
+from archlens.progress import Count, uncounted
 
 Status = Literal["ok", "out of memory", "not tried", "illegal size"]
 SHARE = 0.8  # of the CPU's free memory that a point may be expected to take
@@ -54,7 +54,7 @@ def sweep(
     channels_last: bool = False,
     warmup: int = 3,
     repeat: int = 10,
-    progress: Progress = quiet,
+    progress: Count = uncounted,
 ) -> list[Point]:
     """Time every size with every batch size, smallest first, until memory runs out.
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from archlens.probes.calls import Call, Walk
+from archlens.probes.calls import Calls, Site
 from archlens.probes.device import synchronize
-from archlens.probes.network import Live
+from archlens.probes.network import Network
 
 Forward = Callable[[], object]
 
@@ -60,7 +60,7 @@ def time_whole(
 
 
 def time_rows(
-    live: Live,
+    network: Network,
     forward: Forward,
     warmup: int,
     repeat: int,
@@ -70,28 +70,31 @@ def time_rows(
 
     A row's time is that of the calls that make it; what runs between calls belongs to no row.
     """
-    clock = Clock(live.device)
+    clock = Clock(network.device)
     times: dict[int, list[float]] = {}
     for i in range(warmup + repeat):
-        marks: list[tuple[Call, Any, Any]] = []
+        marks: list[tuple[Site, Any, Any]] = []
         begun: list[Any] = []
 
-        def begin(_call: Call, begun: list[Any] = begun) -> None:
+        def begin(_call: Site, begun: list[Any] = begun) -> None:
             begun.append(clock.mark())
 
         def end(
-            call: Call, _out: Any, marks: list[tuple[Call, Any, Any]] = marks, begun: list[Any] = begun
+            call: Site,
+            _out: Any,
+            marks: list[tuple[Site, Any, Any]] = marks,
+            begun: list[Any] = begun,
         ) -> None:
             marks.append((call, begun.pop(), clock.mark()))
 
-        synchronize(live.device)
-        with Walk(live.model, begin, end).walking():
+        synchronize(network.device)
+        with Calls(network.model, begin, end).walking():
             forward()
-        synchronize(live.device)
+        synchronize(network.device)
         if i >= warmup:
             sums: dict[int, float] = {}
             for call, a, b in marks:
-                row = live.row_of_call.get(call)
+                row = network.row_of_call.get(call)
                 if row is not None:
                     sums[row] = sums.get(row, 0.0) + clock.between(a, b)
             for row, seconds in sums.items():
@@ -116,28 +119,28 @@ class Memory:
     method: str = ""
 
 
-def measure_memory(live: Live, forward: Forward, x: Tensor) -> Memory:
+def measure_memory(network: Network, forward: Forward, x: Tensor) -> Memory:
     """Peak memory of a pass and of each row: the card's allocator, or a ledger of tensors on the CPU."""
-    if live.device.type == "cuda":
-        return _on_card(live, forward, x)
-    ledger = Ledger([*live.model.parameters(), *live.model.buffers()], x)
+    if network.device.type == "cuda":
+        return _on_card(network, forward, x)
+    ledger = Ledger([*network.model.parameters(), *network.model.buffers()], x)
     rows: dict[int, int] = {}
 
-    def begin(_call: Call) -> None:
+    def begin(_call: Site) -> None:
         ledger.row_peak = ledger.held
 
-    def end(call: Call, _out: Any) -> None:
-        row = live.row_of_call.get(call)
+    def end(call: Site, _out: Any) -> None:
+        row = network.row_of_call.get(call)
         if row is not None:
             rows[row] = max(rows.get(row, 0), ledger.row_peak)
 
-    with ledger, Walk(live.model, begin, end).walking():
+    with ledger, Calls(network.model, begin, end).walking():
         forward()
     return Memory(ledger.peak, rows, "tensors counted as they come and go; kernels' workspaces are not in it")
 
 
-def _on_card(live: Live, forward: Forward, x: Tensor) -> Memory:
-    device = live.device
+def _on_card(network: Network, forward: Forward, x: Tensor) -> Memory:
+    device = network.device
     own = x.numel() * x.element_size()
     synchronize(device)
     before = torch.cuda.memory_allocated(device)
@@ -147,16 +150,16 @@ def _on_card(live: Live, forward: Forward, x: Tensor) -> Memory:
     peak = torch.cuda.max_memory_allocated(device) - before + own
     rows: dict[int, int] = {}
 
-    def begin(_call: Call) -> None:
+    def begin(_call: Site) -> None:
         torch.cuda.reset_peak_memory_stats(device)
 
-    def end(call: Call, _out: Any) -> None:
-        row = live.row_of_call.get(call)
+    def end(call: Site, _out: Any) -> None:
+        row = network.row_of_call.get(call)
         if row is not None:
             held = torch.cuda.max_memory_allocated(device) - before + own
             rows[row] = max(rows.get(row, 0), held)
 
-    with Walk(live.model, begin, end).walking():
+    with Calls(network.model, begin, end).walking():
         forward()
     synchronize(device)
     return Memory(peak, rows, "the card's allocator, kernels' workspaces included")

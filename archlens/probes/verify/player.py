@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from archlens.probes.verify.tape import Entry, Tape, tensors
+from archlens.probes.verify.tape import Recorded, Tape, tensors
 from archlens.probes.verify.twin_ops import CUT, OPS, SELF, Constant, NotPlayed, interpolation, matmul, split
 
 Take = Callable[[int, Tensor, bool], None]
@@ -75,7 +75,7 @@ class Player:
             self.env[id(tensor)] = torch.zeros(tensor.shape, dtype=torch.float64)
         return self.env[id(tensor)]
 
-    def _step(self, entry: Entry) -> None:
+    def _step(self, entry: Recorded) -> None:
         name = entry.name
         base = name[:-1] if entry.writes else name
         try:
@@ -99,7 +99,7 @@ class Player:
 
     # -------------------------------------------------------------- one call
 
-    def _results(self, entry: Entry, base: str) -> Sequence[Tensor] | None:
+    def _results(self, entry: Recorded, base: str) -> Sequence[Tensor] | None:
         """The call's results in the twin, or None behind an operator without a rule."""
         shapes = [tuple(t.shape) for t in entry.outs]
         if base in DARK or not any(self._dynamic(t) for t in tensors(entry.args)):
@@ -136,7 +136,7 @@ class Player:
             return value
         return self._lookup(value) if self._dynamic(value) else Constant(value, self.start.device)
 
-    def _itself(self, entry: Entry) -> Sequence[Tensor]:
+    def _itself(self, entry: Recorded) -> Sequence[Tensor]:
         """The operator's own kernel; constants that would be joined in are dark."""
 
         def real(value: Any) -> Any:
@@ -158,7 +158,7 @@ class Player:
             self.masks[id(entry.outs[0])] = moved > 0
         return list(tensors((out,)))
 
-    def _kept(self, entry: Entry, base: str, args: Sequence[Any]) -> Tensor | None:
+    def _kept(self, entry: Recorded, base: str, args: Sequence[Any]) -> Tensor | None:
         """What attention masks leave of a score tensor: True where it counts. None where nothing is cut."""
         kept = [self.masks[id(t)] for t in tensors(entry.args[:2]) if id(t) in self.masks]
         sign = -1.0 if base == "sub" else 1.0

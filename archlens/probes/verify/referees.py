@@ -18,7 +18,7 @@ FVCORE_COUNTED = ("conv", "conv_transpose", "linear", "matmul", "addmm", "bmm", 
 
 
 @dataclass(frozen=True)
-class Count:
+class Counted:
     """A referee's answer.
 
     Attributes:
@@ -30,7 +30,7 @@ class Count:
     reason: str | None = None
 
 
-def flop_counter(model: nn.Module, shape: Sequence[int]) -> Count:
+def flop_counter(model: nn.Module, shape: Sequence[int]) -> Counted:
     """torch's FlopCounterMode on the meta device; it counts two a MAC.
 
     Args:
@@ -49,11 +49,11 @@ def flop_counter(model: nn.Module, shape: Sequence[int]) -> Count:
             twin(torch.empty(tuple(shape), device="meta"))
         flops = int(counter.get_total_flops())
     except Exception as error:
-        return Count(None, f"it fails on this network: {_words(error)}")
-    return Count(flops // 2)
+        return Counted(None, f"it fails on this network: {_words(error)}")
+    return Counted(flops // 2)
 
 
-def fvcore(model: nn.Module, shape: Sequence[int]) -> Count:
+def fvcore(model: nn.Module, shape: Sequence[int]) -> Counted:
     """fvcore on the CPU: convolutions, linear layers and matrix products of a real, traced forward pass.
 
     Args:
@@ -65,7 +65,7 @@ def fvcore(model: nn.Module, shape: Sequence[int]) -> Count:
             warnings.simplefilter("ignore")  # fvcore compiles losses with torch.jit when it is imported
             from fvcore.nn import FlopCountAnalysis
     except ImportError:
-        return Count(None, "fvcore is not installed")
+        return Counted(None, "fvcore is not installed")
     logger = logging.getLogger("fvcore")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -77,14 +77,14 @@ def fvcore(model: nn.Module, shape: Sequence[int]) -> Count:
             counted = counter.by_operator()
             left_out = [op for op in counter.unsupported_ops() if "scaled_dot_product" in op]
     except Exception as error:
-        return Count(None, f"it fails on this network: {_words(error)}")
+        return Counted(None, f"it fails on this network: {_words(error)}")
     finally:
         logger.setLevel(level)
     if left_out:
-        return Count(None, "it does not count fused attention")
+        return Counted(None, "it does not count fused attention")
     if counted.get("einsum"):
-        return Count(None, "it rounds what it counts for einsum")
-    return Count(sum(int(n) for op, n in counted.items() if op in FVCORE_COUNTED))
+        return Counted(None, "it rounds what it counts for einsum")
+    return Counted(sum(int(n) for op, n in counted.items() if op in FVCORE_COUNTED))
 
 
 def _with_values(model: nn.Module) -> nn.Module:

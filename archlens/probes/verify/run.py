@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,11 +24,15 @@ from torch import Tensor, nn
 from archlens.analyses.fields.status import Status, statuses
 from archlens.analyses.fields.support import support
 from archlens.analyses.fields.visible import NOTHING, Box, boxes
+from archlens.capture.load.checkpoint import live_module
+from archlens.capture.run import capture_spec
 from archlens.graph import Graph, Node
+from archlens.probes.device import guarded, resolve
 from archlens.probes.verify.oracle import Bools, Oracle, positions
-from archlens.probes.verify.referees import Count, flop_counter, fvcore
+from archlens.probes.verify.referees import Counted, flop_counter, fvcore
+from archlens.progress import Say, silent
+from archlens.spec import Spec
 
-Progress = Callable[[str], None]
 SHOWN = 20  # disagreements kept for each check
 
 
@@ -42,7 +46,7 @@ class Disagreement:
 
 
 @dataclass(frozen=True)
-class Check:
+class Agreement:
     """One kind of check.
 
     Attributes:
@@ -77,7 +81,7 @@ class Verification:
 
     name: str
     input_shape: tuple[int, ...]
-    checks: tuple[Check, ...]
+    checks: tuple[Agreement, ...]
     seconds: float
     device: str = "cpu"
 
@@ -97,7 +101,7 @@ def verify(
     seconds: float = 120.0,
     macs: bool = True,
     device: torch.device | None = None,
-    progress: Progress = lambda _: None,
+    progress: Say = silent,
 ) -> Verification:
     """Hold a graph to the network that it was captured from.
 
@@ -117,16 +121,16 @@ def verify(
     shape = graph.nodes[graph.inputs[0]].shape
     others = [graph.nodes[n].shape for n in graph.inputs[1:]]
     progress("recording the network's calls")
-    checks: list[Check] = []
+    checks: list[Agreement] = []
     try:
         oracle: Oracle | None = Oracle(model, shape, *others, device=device)
     except Exception as error:
         oracle = None
         reason = f"the network could not be run without values ({type(error).__name__}: {error})"[:300]
-        checks += [Check(name, "units", 0, 0, left_out=(reason,)) for name in ("reach", "box", "support")]
+        checks += [Agreement(name, "units", 0, 0, left_out=(reason,)) for name in ("reach", "box", "support")]
     if oracle is not None and not _alike(graph, oracle.graph):
         reason = "a second run of the network makes other calls than the first: nothing can be compared"
-        checks += [Check(name, "units", 0, 0, left_out=(reason,)) for name in ("reach", "box", "support")]
+        checks += [Agreement(name, "units", 0, 0, left_out=(reason,)) for name in ("reach", "box", "support")]
     elif oracle is not None:
         rng = random.Random(seed)
         checks.append(_reach(graph, oracle, rng, cuts, progress))
@@ -149,13 +153,13 @@ def unit_boxes(box: Box, node: Node) -> tuple[np.ndarray, np.ndarray]:
     los = [np.broadcast_to(a, node.shape) for a in box.lo]
     his = [np.broadcast_to(a, node.shape) for a in box.hi]
     empty = np.any([lo > hi for lo, hi in zip(los, his, strict=True)], axis=0)
-    over = tuple(d for d in range(len(node.shape)) if d not in node.positions)
+    over = node.others
     lo = np.stack([np.where(empty, NOTHING, a).min(over) for a in los])
     hi = np.stack([np.where(empty, -NOTHING, a).max(over) for a in his])
     return lo, hi
 
 
-def _reach(graph: Graph, oracle: Oracle, rng: random.Random, cuts: int, progress: Progress) -> Check:
+def _reach(graph: Graph, oracle: Oracle, rng: random.Random, cuts: int, progress: Say) -> Agreement:
     """Half-lit images: for every unit of every layer, whether it reaches across a line."""
     tally = _Tally(graph, "reach")
     found, sure = boxes(graph), statuses(graph)
@@ -192,8 +196,8 @@ def _reach(graph: Graph, oracle: Oracle, rng: random.Random, cuts: int, progress
 
 
 def _single(
-    graph: Graph, oracle: Oracle, rng: random.Random, units: int, end: float, progress: Progress
-) -> list[Check]:
+    graph: Graph, oracle: Oracle, rng: random.Random, units: int, end: float, progress: Say
+) -> list[Agreement]:
     sure, found = statuses(graph), boxes(graph)
     known = [
         layer.output
@@ -236,7 +240,7 @@ def _drawn(
     out = []
     for k, step in enumerate(steps):
         node = graph.nodes[nodes[step]]
-        sizes = [node.shape[d] for d in node.positions]
+        sizes = node.map_size
         corner = k % 4 == 0
         out.append((node.id, tuple(rng.choice((0, n - 1)) if corner else rng.randrange(n) for n in sizes)))
     return out
@@ -258,11 +262,11 @@ def _filled(ends: tuple[tuple[int, ...], tuple[int, ...]] | None, shape: tuple[i
 # ------------------------------------------------------------------ MACs
 
 
-def _macs(name: str, said: int, count: Count) -> Check:
+def _macs(name: str, said: int, count: Counted) -> Agreement:
     if count.macs is None:
-        return Check(name, "MACs", 0, 0, left_out=(count.reason or "no answer",))
+        return Agreement(name, "MACs", 0, 0, left_out=(count.reason or "no answer",))
     wrong = () if count.macs == said else (Disagreement("total", f"{said:,}", f"{count.macs:,}"),)
-    return Check(name, "MACs", said, said if not wrong else 0, wrong=wrong)
+    return Agreement(name, "MACs", said, said if not wrong else 0, wrong=wrong)
 
 
 # ------------------------------------------------------------------ bookkeeping
@@ -301,9 +305,9 @@ class _Tally:
                 words = f"unit {unit}: {bool(said[bad][0])}", f"{bool(found[bad][0])}"
             self.wrong.append(Disagreement(layer, f"{what}: {words[0]}", words[1]))
 
-    def check(self, left_out: tuple[str, ...]) -> Check:
+    def check(self, left_out: tuple[str, ...]) -> Agreement:
         """The result."""
-        return Check(
+        return Agreement(
             self.name, "units", self.checked, self.agreed, self.bounds, len(self.layers),
             tuple(self.wrong), left_out,
         )  # fmt: skip
@@ -325,3 +329,31 @@ def _unplayed(graph: Graph, oracle: Oracle, sure: Sequence[Status | None]) -> tu
 
 def _alike(graph: Graph, other: Graph) -> bool:
     return [(n.op, n.shape) for n in graph.nodes] == [(n.op, n.shape) for n in other.nodes]
+
+
+def verify_spec(
+    spec: Spec,
+    size: Sequence[int] | None,
+    *,
+    units: int,
+    cuts: int,
+    seed: int,
+    seconds: float,
+    macs: bool,
+    device: str,
+    progress: Say,
+) -> Verification:
+    """Run the oracles on a copy of the network that a spec names (`probes.verify`)."""
+    where = resolve(device)
+    module = live_module(spec)[0]
+    graph, _ = capture_spec(spec, tuple(size) if size else None, progress)
+    progress("checking")
+    return guarded(
+        where,
+        f"verifying {graph.name}",
+        "Use a smaller --input-size, or --device cpu.",
+        lambda: verify(
+            module.eval(), graph, units=units, cuts=cuts, seed=seed, seconds=seconds, macs=macs, device=where,
+            progress=progress,
+        ),
+    )  # fmt: skip

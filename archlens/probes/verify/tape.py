@@ -22,7 +22,7 @@ from archlens.graph import Graph
 
 
 @dataclass
-class Entry:
+class Recorded:
     """One ATen call.
 
     Attributes:
@@ -58,7 +58,7 @@ class Tape:
     """All calls of one run. Tensors are kept alive, so their identities stay theirs."""
 
     graph: Graph
-    entries: list[Entry]
+    entries: list[Recorded]
     inputs: list[Tensor]
     home: dict[int, int]  # tensor -> its storage, by identities
     dynamic: set[int]  # storages that hold something input-dependent at some time
@@ -75,7 +75,7 @@ class _Notes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, tracer: Tracer) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.tracer = tracer
-        self.entries: list[Entry] = []
+        self.entries: list[Recorded] = []
         self.home: dict[int, int] = {}
 
     @classmethod
@@ -87,7 +87,7 @@ class _Notes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         full = _fill(func._schema, args, kwargs)
         out = func(*args, **kwargs)
         name = func._schema.name.removeprefix("aten::")
-        entry = Entry(func, name, full, (tuple(args), dict(kwargs)), list(tensors((out,))))
+        entry = Recorded(func, name, full, (tuple(args), dict(kwargs)), list(tensors((out,))))
         if entry.view and isinstance(full[0], Tensor):
             # A view that the capture moved to the meta device is still a view.
             for t in entry.outs:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from archlens.render.graph.drawing import Box, Drawing
+from archlens.render.graph.drawing import Block, Drawing
 from archlens.render.graph.fold import MERGES, MOVES_FIELD, head
 from archlens.render.operations import operation
 from archlens.report import FieldReport, LayerReport, Report
-from archlens.words import box as box_words
-from archlens.words import by, memory, number, percent, phases, si, size_words
+from archlens.words import by, count, memory, number, percent, px, si
 
 LONGEST_TEXT = 36
 LONGEST_PATH = 6
@@ -50,7 +49,7 @@ class Card:
     tooltip: str
 
 
-def card(report: Report, shown: Drawing, box: Box, around: str = "", extra: Sequence[str] = ()) -> Card:
+def card(report: Report, shown: Drawing, box: Block, around: str = "", extra: Sequence[str] = ()) -> Card:
     """The card of one box.
 
     Args:
@@ -89,7 +88,7 @@ def card(report: Report, shown: Drawing, box: Box, around: str = "", extra: Sequ
     return _with_tooltip(made, report, box, last, cost, share)
 
 
-def _with_tooltip(made: Card, report: Report, box: Box, last: LayerReport, cost: int, share: str) -> Card:
+def _with_tooltip(made: Card, report: Report, box: Block, last: LayerReport, cost: int, share: str) -> Card:
     where = f"{box.name} … {box.last}" if box.count > 1 else box.name
     lines = [f"{where}: {made.title} {made.tail} {made.count}".strip()]
     lines.append(f"output {made.shape}")
@@ -97,15 +96,16 @@ def _with_tooltip(made: Card, report: Report, box: Box, last: LayerReport, cost:
         f"receptive field {field_words(report.layers[box.repeats[0][-1]].rf, last.rf, full=True)} px"
     )
     if last.rf is not None:
-        lines.append(f"its centre unit sees {box_words(last.rf.visible, report.input_shape[2:])}")
-    lines.append(f"{si(cost)}MACs{f' ({share})' if share else ''}")
+        seen = last.rf.visible
+        lines.append(f"its centre unit sees {seen.words(report.input_shape[2:]) if seen else 'nothing'}")
+    lines.append(f"{si(cost)} MACs{f' ({share})' if share else ''}")
     lines.append(f"{si(sum(report.layers[r].params for r in box.rows))} parameters")
     if made.idle:
-        lines.append(f"{made.idle} layers whose input already spans the image")
-    return Card(**{**made.__dict__, "tooltip": "\n".join(lines)})
+        lines.append(f"{count(made.idle, 'layer')} whose input already spans the image")
+    return replace(made, tooltip="\n".join(lines))
 
 
-def relative(box: Box, around: str) -> str:
+def relative(box: Block, around: str) -> str:
     """The box's name inside the frame, `1 … 22` for a run."""
     name = _less(box.name, around)
     if box.count == 1:
@@ -124,14 +124,14 @@ def _less(name: str, around: str) -> str:
 
 def field_words(first: FieldReport | None, last: FieldReport | None, full: bool = False) -> str:
     """`811`, `139→811` over a run, `global`, `436|468`."""
-    ends = [size_words(f) if full else _short_field(f) for f in (first, last)]
+    ends = [_field(f, full) for f in (first, last)]
     return ends[0] if ends[0] == ends[1] else "→".join(ends)
 
 
-def _short_field(field: FieldReport | None) -> str:
+def _field(field: FieldReport | None, full: bool) -> str:
     if field is None:
         return "none"
-    return phases(field.sizes) if field.kind == "local" else field.kind
+    return field.words if full or field.kind == "local" else field.kind
 
 
 def stride_of(field: FieldReport | None) -> float | None:
@@ -166,7 +166,7 @@ def leaf_title(report: Report, rows: Sequence[int]) -> str:
 
 def spoken(report: Report, row: int) -> str:
     """A row's operation with real multiplication signs."""
-    text = operation(report.graph, report.graph.layers[row])
+    text = operation(report, report.layers[row])
     return " ".join(w.replace("x", "×") if w[:1].isdigit() or w[1:2].isdigit() else w for w in text.split())
 
 
@@ -235,7 +235,7 @@ COLOUR_BY = ("stride", "rf", "erf", "macs", "params", "memory")
 
 
 def values(
-    report: Report, box: Box, by_what: str, erf: Mapping[str, float] | None = None
+    report: Report, box: Block, by_what: str, erf: Mapping[str, float] | None = None
 ) -> tuple[float | None, str]:
     """(number, words) of the value that a box is coloured by; None where it has none.
 
@@ -256,7 +256,7 @@ def values(
         return max(float(s) / n for s, n in zip(last.rf.size, image, strict=True) if s is not None), ""
     if by_what == "erf":
         side = (erf or {}).get(last.name)
-        return (None, "") if side is None else (side / image[0], f"ERF 50 %: {number(round(side, 1))} px")
+        return (None, "") if side is None else (side / image[0], f"ERF 50 %: {px(side)} px")
     key = {"macs": "macs", "params": "params", "memory": "activation_bytes"}[by_what]
     total = sum(getattr(r, key) for r in report.layers)
     own = sum(getattr(r, key) for r in rows)

@@ -16,7 +16,7 @@ import graphviz
 
 from archlens.render.colours import CONTEXT, INK, NONE, PAPER, SKIP, SOFT, STEPS, TEXT
 from archlens.render.graph.cards import COLOUR_BY, Card, card, values
-from archlens.render.graph.drawing import Box, Drawing, Frame, Line, Shown, drawing
+from archlens.render.graph.drawing import Block, Drawing, Frame, Line, Shown, drawing
 from archlens.render.graph.layout import lay_out
 from archlens.render.svg import finish
 from archlens.report import Report
@@ -104,7 +104,7 @@ def box_ids(report: Report, style: GraphStyle | None = None) -> dict[str, str]:
     }
 
 
-def _box_id(report: Report, box: Box) -> str:
+def _box_id(report: Report, box: Block) -> str:
     """Stable from run to run and unique: the name of the first layer inside. No spaces: ids may have none."""
     return "box-" + "_".join(report.layers[box.repeats[0][0]].name.split())
 
@@ -164,7 +164,7 @@ class _Writer:
 
     def place(self, dot: Any, content: Sequence[Shown], around: str) -> None:
         for item in content:
-            if isinstance(item, Box):
+            if isinstance(item, Block):
                 self.box(dot, item, around)
                 continue
             first = next(item.boxes)
@@ -177,9 +177,9 @@ class _Writer:
         if frame.count > 1:
             name = f"{name} … {escape(_clean(frame.last.split('.')[-1]))} &#160; × {frame.count}"
         look = {"color": INK, "fontcolor": INK, "penwidth": "0.8", "style": "rounded"}
-        if frame is self.frame_of_context and self.shown.context is not None:
+        if frame is self.frame_of_context and self.shown.branches:
             self.seen_marks.add("context")
-            name = f"{name} &#160; context module, {len(self.shown.context.branches)} branches"
+            name = f"{name} &#160; context module, {self.shown.branches} branches"
             look |= {
                 "color": CONTEXT,
                 "fontcolor": CONTEXT,
@@ -192,7 +192,7 @@ class _Writer:
             label=f"<<B>{name}</B>>", labeljust="l", fontsize=str(BIG), margin="9", tooltip=frame.name, **look
         )
 
-    def box(self, dot: Any, box: Box, around: str) -> None:
+    def box(self, dot: Any, box: Block, around: str) -> None:
         value, words = self.values[box.index]
         extra = [words] if words and self.style.colour_by not in ("stride", "rf", "macs") else []
         made = card(self.report, self.shown, box, around, extra)
@@ -259,7 +259,7 @@ class _Writer:
         """Title, legend of colours and of the marks that occur."""
         r = self.report
         title = f"<B>{escape(_clean(r.name))}</B>"
-        facts = f"{si(r.totals.get('params', 0))} parameters · {si(r.totals.get('macs', 0))}MACs"
+        facts = f"{si(r.totals.get('params', 0))} parameters · {si(r.totals.get('macs', 0))} MACs"
         used = {self.step(v) for v, _ in self.values.values()}
         swatches = [
             f'<TD BGCOLOR="{fill}"><FONT COLOR="{TEXT}" POINT-SIZE="{SMALL}"> {escape(text)} </FONT></TD>'
@@ -300,7 +300,7 @@ def _legend(by_what: str) -> list[tuple[int | None, str, str]]:
         out[-1] = (out[-1][0], out[-1][1], "32 or more")
         return [*out, (None, NONE, "none: whole-image pooling")]
     texts = [f"< {percent(edges[0])}"] + [f"≥ {percent(e)}" for e in edges]
-    known = [(i, STEPS[i], t.replace(".0 %", " %")) for i, t in enumerate(texts)]
+    known = [(i, STEPS[i], t) for i, t in enumerate(texts)]
     if by_what in ("rf", "erf"):
         known.append((len(edges) + 1, STEPS[len(edges) + 1], "global"))
     return [*known, (None, NONE, "varies or unknown")]

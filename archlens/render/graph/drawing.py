@@ -1,7 +1,7 @@
 """What a picture of the graph shows: boxes, the modules around them, and the lines between. No DOT yet.
 
-A `Box` stands for the rows of one leaf or one closed module, and of all its repeats. Modules are opened level
-by level while the boxes still fit a page; the context module is opened in any case, down to its branches.
+A `Block` stands for the rows of one leaf or one closed module, and of all its repeats. Modules are opened
+level by level while the boxes still fit a page; the context module in any case, down to its branches.
 """
 
 from __future__ import annotations
@@ -10,12 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from archlens.analyses.fields.theoretical import receptive_fields
-from archlens.analyses.fields.visible import boxes
-from archlens.analyses.structure.class_score import main_output
-from archlens.analyses.structure.context import ContextModule, context_module
-from archlens.analyses.structure.resolution import resolution
-from archlens.analyses.structure.unproductive import unproductive
 from archlens.render.graph.fold import Group, Item, Leaf, Run, tree
 from archlens.report import Report
 
@@ -26,7 +20,7 @@ DEEPEST = 12
 
 
 @dataclass(frozen=True)
-class Box:
+class Block:
     """One box.
 
     Attributes:
@@ -58,19 +52,19 @@ class Frame:
     name: str
     last: str
     count: int
-    content: tuple[Box | Frame, ...]
+    content: tuple[Block | Frame, ...]
 
     @property
-    def boxes(self) -> Iterator[Box]:
+    def boxes(self) -> Iterator[Block]:
         """All boxes inside."""
         for item in self.content:
-            if isinstance(item, Box):
+            if isinstance(item, Block):
                 yield item
             else:
                 yield from item.boxes
 
 
-Shown: TypeAlias = Box | Frame
+Shown: TypeAlias = Block | Frame
 
 
 @dataclass(frozen=True)
@@ -90,8 +84,8 @@ class Drawing:
         content: Boxes and frames, nested.
         boxes: The boxes in order.
         lines: Without doubles.
-        context: The context module, if there is one, and
-        context_rows: the rows of its branches and merge.
+        branches: How many the context module has; 0 without one.
+        context_rows: Rows of its branches and merge.
         skip_rows: Rows that lie on a skip alone.
         rising: Boxes of the decoder: from the last upsampling before the first skip's merge to the output.
         levels: Boxes that belong side by side: where a skip leaves, what lies on it, and where it arrives.
@@ -99,9 +93,9 @@ class Drawing:
     """
 
     content: tuple[Shown, ...]
-    boxes: tuple[Box, ...]
+    boxes: tuple[Block, ...]
     lines: tuple[Line, ...]
-    context: ContextModule | None
+    branches: int
     context_rows: frozenset[int]
     skip_rows: frozenset[int]
     rising: frozenset[int] = frozenset()
@@ -118,8 +112,9 @@ def drawing(report: Report, depth: int | None = None, fold: bool = True) -> Draw
         fold: Join small rows and fold repeats; otherwise every row is a box.
     """
     items = tree(report, fold)
-    module = context_module(report.graph)
-    of = report.graph.layer_of()
+    study = report.study
+    module = study.any_module
+    of = report.graph.layer_of
     branches = [frozenset(of[n] for n in b.nodes) for b in module.branches] if module else []
     if depth is None and not fold:
         depth = DEEPEST
@@ -137,19 +132,19 @@ def drawing(report: Report, depth: int | None = None, fold: bool = True) -> Draw
         lines=lines,
         rising=rising,
         levels=levels,
-        context=module,
+        branches=len(branches),
         context_rows=context_rows,
         skip_rows=skip_rows,
-        idle=_idle(report),
+        idle={of[u.node]: u.everywhere for u in study.unproductive if u.node in of},
     )
 
 
 def _for_a_page(
     report: Report, items: Sequence[Item], branches: Sequence[frozenset[int]]
-) -> tuple[tuple[Shown, ...], tuple[Box, ...]]:
+) -> tuple[tuple[Shown, ...], tuple[Block, ...]]:
     """The deepest level that fits; where that says too little, also single modules below it, costly ones."""
 
-    def lay(depth: int, opened: frozenset[str]) -> tuple[tuple[Shown, ...], tuple[Box, ...]]:
+    def lay(depth: int, opened: frozenset[str]) -> tuple[tuple[Shown, ...], tuple[Block, ...]]:
         return _Layout(depth, branches, opened).shown(items)
 
     depth = next((d for d in range(DEEPEST, 1, -1) if _fits(report, lay(d, frozenset())[1])), 1)
@@ -168,7 +163,7 @@ def _for_a_page(
     return best
 
 
-def _fits(report: Report, shown: Sequence[Box]) -> bool:
+def _fits(report: Report, shown: Sequence[Block]) -> bool:
     """Whether boxes fit a page."""
     if len(shown) > PAGE:
         return False
@@ -187,9 +182,9 @@ class _Layout:
         self.depth = depth
         self.opened = opened
         self.branches = branches
-        self.boxes: list[Box] = []
+        self.boxes: list[Block] = []
 
-    def shown(self, items: Sequence[Item]) -> tuple[tuple[Shown, ...], tuple[Box, ...]]:
+    def shown(self, items: Sequence[Item]) -> tuple[tuple[Shown, ...], tuple[Block, ...]]:
         content = tuple(self.place([tuple(items)], self.depth - 1))
         return content, tuple(self.boxes)
 
@@ -224,14 +219,14 @@ class _Layout:
             return False  # a branch is one box: they stand side by side
         return depth > 0 or item.name in self.opened or sum(bool(b & rows) for b in self.branches) > 1
 
-    def box(self, column: Sequence[Item], count: int) -> Box:
+    def box(self, column: Sequence[Item], count: int) -> Block:
         first, last = column[0], column[-1]
         assert not isinstance(first, Run)
         assert not isinstance(last, Run)
         rows = tuple(item.rows for item in column)
         # Within repeats of a frame around it, a box goes by the names of the first of them.
         name, end = first.name, column[min(count, len(column)) - 1]
-        made = Box(
+        made = Block(
             len(self.boxes), name, end.name if not isinstance(end, Run) else name, rows, count,
             not isinstance(first, Leaf),
         )  # fmt: skip
@@ -245,9 +240,9 @@ def _span(items: Sequence[Item]) -> str:
     return _span(first.repeats[0]) if isinstance(first, Run) else first.name
 
 
-def _lines(report: Report, shown: Sequence[Box], skips: dict[tuple[int, int], float]) -> tuple[Line, ...]:
+def _lines(report: Report, shown: Sequence[Block], skips: dict[tuple[int, int], float]) -> tuple[Line, ...]:
     """Between boxes. What would run backwards is the way from one repeat to the next, and not drawn."""
-    index = {row.name: i for i, row in enumerate(report.layers)}
+    index = report.graph.layer_index
     where = {row: box.index for box in shown for row in box.rows}
     found: dict[tuple[int, int], float | None] = {}
     for target, row in enumerate(report.layers):
@@ -260,7 +255,7 @@ def _lines(report: Report, shown: Sequence[Box], skips: dict[tuple[int, int], fl
 
 
 def _decoder(
-    report: Report, shown: Sequence[Box], lines: Sequence[Line], skip_rows: frozenset[int]
+    report: Report, shown: Sequence[Block], lines: Sequence[Line], skip_rows: frozenset[int]
 ) -> tuple[frozenset[int], tuple[tuple[int, ...], ...]]:
     """The boxes of the way back up, and those on one level with each other."""
     side = {b.index for b in shown if set(b.rows) <= skip_rows}
@@ -289,13 +284,8 @@ def _decoder(
 
 def _skips(report: Report) -> tuple[dict[tuple[int, int], float], frozenset[int]]:
     """Edges between rows that lead a finer map around the deepest one -> its stride; and the rows on them."""
-    graph = report.graph
-    index = {row.name: i for i, row in enumerate(report.layers)}
-    of = graph.layer_of()
-    cell = graph.layers[index[report.class_score]].output if report.class_score in index else None
-    found = None
-    if cell is not None and graph.outputs:
-        found = resolution(graph, receptive_fields(graph), cell, main_output(graph))
+    index, of = report.graph.layer_index, report.graph.layer_of
+    found = report.study.resolution
     edges: dict[tuple[int, int], float] = {}
     alone: set[int] = set()
     sources = [tuple(index.get(name, -1) for name in row.inputs) for row in report.layers]
@@ -327,15 +317,3 @@ def _ancestors(sources: Sequence[Sequence[int]], rows: Sequence[int]) -> set[int
             found.add(row)
             todo.extend(sources[row])
     return found
-
-
-def _idle(report: Report) -> dict[int, bool]:
-    """Rows that can add no context at this input size."""
-    graph = report.graph
-    index = {row.name: i for i, row in enumerate(report.layers)}
-    if report.class_score not in index:
-        return {}
-    cell = graph.layers[index[report.class_score]].output
-    of = graph.layer_of()
-    found = unproductive(graph, receptive_fields(graph), boxes(graph), cell)
-    return {of[u.node]: u.everywhere for u in found if u.node in of}

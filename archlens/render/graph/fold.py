@@ -90,7 +90,7 @@ class _Maker:
 
     def __init__(self, report: Report) -> None:
         self.rows = report.layers
-        index = {row.name: i for i, row in enumerate(self.rows)}
+        index = report.graph.layer_index
         self.sources = [tuple(index.get(name, -1) for name in row.inputs) for row in self.rows]
         self.readers = [0] * len(self.rows)
         for sources in self.sources:

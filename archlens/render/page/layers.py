@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from archlens.findings.language import milliseconds
 from archlens.render.operations import operation
-from archlens.render.text.layers import changes, work
+from archlens.render.text.layers import field_cells, work
 from archlens.report import LayerReport, Report
-from archlens.words import axes, box, box_share, by, memory, percent, si, size_words
+from archlens.words import by, duration, memory, si
 
 
 @dataclass(frozen=True)
@@ -48,35 +47,31 @@ TIME = ("time", "Time", True)
 
 def layer_rows(report: Report, timed: bool = False) -> tuple[LayerRow, ...]:
     """The rows of a report, in execution order; `timed`: with a cell for the measured time."""
-    known = {row.name: row for row in report.layers}
     return tuple(
         LayerRow(
             row.name,
-            (*_cells(report, row, operation(report.graph, layer)), *([_time(row)] if timed else [])),
-            changes(row, [known[name] for name in row.inputs if name in known]),
+            (*_cells(report, row), *([_time(row)] if timed else [])),
+            report.changes(row),
             row.name == report.class_score,
         )
-        for row, layer in zip(report.layers, report.graph.layers, strict=True)
+        for row in report.layers
     )
 
 
 def _time(row: LayerReport) -> str:
     found = row.extra.get("measured")
-    return milliseconds(found["seconds"]) if found else ""
+    return duration(found["seconds"]) if found else ""
 
 
-def _cells(report: Report, row: LayerReport, operation: str) -> tuple[str, ...]:
-    image = report.input_shape[2:]
-    field = row.rf
-    path = field.local if field is not None and field.local is not None else field
-    share = box_share(field.visible, image) if field is not None else None
+def _cells(report: Report, row: LayerReport) -> tuple[str, ...]:
+    size, jump, _, sees, share = field_cells(row.rf, report.input_shape[2:])
     return (
-        operation,
+        operation(report, row),
         by(row.shape[1:]),
-        size_words(field),
-        axes(path.jump) if path is not None else "",
-        box(field.visible, image) if field is not None and field.kind != "unknown" else "",
-        percent(share) if share is not None else "",
+        size,
+        jump,
+        sees,
+        share,
         si(row.params) if row.params else "",
         work(row, row.macs),
         memory(row.activation_bytes) if row.activation_bytes else "",

@@ -14,21 +14,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata, resources
-from itertools import zip_longest
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
 from archlens.findings.comparison import Comparison
-from archlens.findings.figures import Figures
 from archlens.render.page.findings import findings, published
 from archlens.render.page.layers import COLUMNS, TIME, LayerRow, layer_rows
 from archlens.render.page.numbers import number_rows
 from archlens.render.page.pictures import Picture, graph_picture, still
 from archlens.render.page.plots import plots
 from archlens.render.page.units import intervals, pack
-from archlens.render.page.use import Use, use
+from archlens.render.page.use import shades
 from archlens.report import Report
 from archlens.version import __version__
 from archlens.words import by, si
@@ -46,8 +44,7 @@ class Subject:
     Attributes:
         index: Its place, which tells its colour.
         key: Its name in the address.
-        report, figures: What was measured and derived.
-        use: Expected effective field of the centre class-score cell; None where an operation has no rule.
+        report: What was measured and derived.
         rows: The layer table.
         still: What that cell sees, as a picture that needs no script.
         graph: The folded graph; None where nothing is installed that lays it out.
@@ -58,8 +55,6 @@ class Subject:
     index: int
     key: str
     report: Report
-    figures: Figures
-    use: Use | None
     rows: tuple[LayerRow, ...]
     still: Markup
     graph: Picture | None
@@ -88,8 +83,8 @@ def html(result: Comparison, command: str) -> str:
     """
     timed = any("measured" in report.extra for report in result.reports)
     subjects = [
-        _subject(index, *each, timed)
-        for index, each in enumerate(zip(result.names, result.reports, result.summaries, strict=True))
+        _subject(index, key, report, timed)
+        for index, (key, report) in enumerate(zip(result.names, result.reports, strict=True))
     ]
     style = Markup("\n".join(asset(name) for name in STYLES))
     head, body = (_script(names) for names in (HEAD_SCRIPTS, SCRIPTS))
@@ -102,15 +97,10 @@ def html(result: Comparison, command: str) -> str:
             result=result,
             subjects=subjects,
             findings=found,
-            numbers=number_rows(
-                [
-                    (s.figures, None if s.use is None else s.use.summary, e)
-                    for s, e in zip_longest(subjects, result.evidence)
-                ]
-            ),
+            numbers=number_rows(result),
             columns=(*COLUMNS, TIME) if timed else COLUMNS,
             timed=timed,
-            plots=plots(result.reports, [s.use for s in subjects], result.names),
+            plots=plots(result.reports, result.names),
             ablations=published(result),
             assumptions=result.assumptions,
             lang=result.lang,
@@ -126,16 +116,11 @@ def html(result: Comparison, command: str) -> str:
     )
 
 
-def _subject(index: int, key: str, report: Report, figures: Figures, timed: bool) -> Subject:
-    used = use(report)
+def _subject(index: int, key: str, report: Report, timed: bool) -> Subject:
+    used = shades(report)
     graph = graph_picture(report, index)
-    origin = (
-        None
-        if report.origin is None
-        else next(layer.output for layer in report.graph.layers if layer.name == report.origin)
-    )
-    boxes = intervals(report.graph, origin)
-    if used is not None and origin is None:
+    boxes = intervals(report)
+    if used is not None:
         boxes["energy"] = used.thumbnail()
     if graph is not None:
         boxes["drawn"] = graph.rows
@@ -143,8 +128,6 @@ def _subject(index: int, key: str, report: Report, figures: Figures, timed: bool
         index=index,
         key=key,
         report=report,
-        figures=figures,
-        use=used,
         rows=layer_rows(report, timed),
         still=still(report, used),
         graph=graph,

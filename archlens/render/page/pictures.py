@@ -8,7 +8,7 @@ from markupsafe import Markup, escape
 
 from archlens.errors import MissingPackageError
 from archlens.render.graph.dot import GraphStyle, box_ids, graph_svg
-from archlens.render.page.use import Use
+from archlens.render.page.use import Shades
 from archlens.report import Report
 
 ENERGY = (20, 28, 40)
@@ -37,7 +37,7 @@ def graph_picture(report: Report, index: int) -> Picture | None:
     return Picture(Markup(svg), {place: sorted(found) for place, found in rows.items()})
 
 
-def still(report: Report, use: Use | None) -> Markup:
+def still(report: Report, used: Shades | None) -> Markup:
     """The input with the visible box of the centre class-score cell and the energy that it expects."""
     image = report.input_shape[2:]
     field = report.cell.rf if report.class_score != "input" else None
@@ -45,11 +45,11 @@ def still(report: Report, use: Use | None) -> Markup:
         return Markup("")
     height, width = image
     parts = [Markup('<rect width="{}" height="{}" fill="none"/>').format(width, height)]
-    if use is not None:
+    if used is not None:
         parts.append(
             Markup(
                 '<image class="energy" href="{}" width="{}" height="{}" preserveAspectRatio="none"/>'
-            ).format(use.png(ENERGY), width, height)
+            ).format(used.png(ENERGY), width, height)
         )
     seen = field.visible if field is not None else None
     if seen is not None and len(seen.lo) == 2:

@@ -7,17 +7,12 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from archlens.analyses.expected.summaries import centred_sides
-from archlens.findings.figures import on_the_way
-from archlens.render.page.use import Use
-from archlens.render.text.layers import changes
 from archlens.report import LayerReport, Report
 from archlens.words import percent
 
 WIDTH, HEIGHT = 640, 380
 LEFT, RIGHT, TOP, BOTTOM = 62, 24, 14, 58
 DASHES = ("", "7 4", "2 3", "9 3 2 3", "12 4", "4 2", "1 3", "7 3 1 3 1 3")
-SHARES = (0.02, 0.05, *(n / 20 for n in range(2, 20)), 0.97, 0.99)
 
 Point = tuple[float, float]
 
@@ -42,7 +37,7 @@ class Series:
     marks: tuple[tuple[float, float, int, str], ...] = ()
 
 
-def plots(reports: Sequence[Report], uses: Sequence[Use | None], labels: Sequence[str]) -> list[Plot]:
+def plots(reports: Sequence[Report], labels: Sequence[str]) -> list[Plot]:
     """The plots that these networks have data for."""
     out = []
     growth = [_growth(i, label, r) for i, (label, r) in enumerate(zip(labels, reports, strict=True))]
@@ -59,9 +54,9 @@ def plots(reports: Sequence[Report], uses: Sequence[Use | None], labels: Sequenc
             )
         )
     used = [
-        _profile(i, label, use)
-        for i, (label, use) in enumerate(zip(labels, uses, strict=True))
-        if use is not None
+        _profile(i, label, curve)
+        for i, (label, report) in enumerate(zip(labels, reports, strict=True))
+        if (curve := _curve(report))
     ]
     if used:
         out.append(
@@ -77,9 +72,8 @@ def plots(reports: Sequence[Report], uses: Sequence[Use | None], labels: Sequenc
 
 
 def _growth(index: int, label: str, report: Report) -> Series:
-    rows = {row.name: i for i, row in enumerate(report.layers)}
-    known = {row.name: row for row in report.layers}
-    way = list(on_the_way(report, report.class_score))
+    places = report.graph.layer_index
+    way = report.before(report.class_score)
     total = sum(row.macs for row in way) or 1
     line: list[Point] = [(0.0, 1.0)]
     marks = []
@@ -94,8 +88,8 @@ def _growth(index: int, label: str, report: Report) -> Series:
         best = max(best, side)
         if line[-1] != (x, best):
             line.append((x, best))
-        if not whole and changes(row, [known[name] for name in row.inputs if name in known]):
-            marks.append((x, float(side), rows[row.name], f"{label}, {row.name}: {side} px"))
+        if not whole and report.changes(row):
+            marks.append((x, float(side), places[row.name], f"{label}, {row.name}: {side} px"))
     return Series(index, label, tuple(line), tuple(marks))
 
 
@@ -104,16 +98,17 @@ def _side(row: LayerReport) -> int | None:
     return max(seen.size) if seen is not None and seen.size else None
 
 
-def _profile(index: int, label: str, use: Use) -> Series:
-    side = max(use.energy.shape)
-    ends = centred_sides(use.energy, use.summary.centre, SHARES)
-    line = [(0.0, 0.0), *((min(100 * e / side, 100), 100 * s) for e, s in zip(ends, SHARES, strict=True))]
+def _curve(report: Report) -> list[Point]:
+    return [] if report.origin or report.class_score == "input" else report.study.energy_curve()
+
+
+def _profile(index: int, label: str, curve: Sequence[Point]) -> Series:
     marks = [
-        (x, y, -1, f"{label}: {percent(y / 100)} within {x:.0f} % of the side")
-        for x, y in line
-        if round(y, 6) in (50.0, 95.0)
+        (100 * x, 100 * y, -1, f"{label}: {percent(y)} within {percent(x)} of the side")
+        for x, y in curve
+        if round(y, 6) in (0.5, 0.95)
     ]
-    return Series(index, label, tuple(line), tuple(marks))
+    return Series(index, label, tuple((100 * x, 100 * y) for x, y in curve), tuple(marks))
 
 
 # ------------------------------------------------------------------ drawing

@@ -8,14 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archlens.analyses.expected.field import branch_shares, middle
-from archlens.analyses.expected.lens import SETTING
-from archlens.analyses.fields.support import support
 from archlens.errors import UsageError
 from archlens.render.colours import CONTEXT, SERIES
 from archlens.render.plots.canvas import figure, look, written
 from archlens.report import Report
-from archlens.study import Subject
+from archlens.words import count, number, percent, px
 
 COLUMNS = 5
 
@@ -47,7 +44,7 @@ def branch_views(report: Report) -> tuple[str, list[BranchView]]:
     Raises:
         UsageError: There is no context module, or its map has not two axes.
     """
-    s = Subject.of_report(report)
+    s = report.study
     if s.module is None:
         raise UsageError(
             f"{report.name} has no context module: no three branches of one fork that differ in their fields",
@@ -56,13 +53,11 @@ def branch_views(report: Report) -> tuple[str, list[BranchView]]:
     fork = s.graph.nodes[s.module.fork]
     if len(fork.positions) != 2:
         raise UsageError(f"the map before {s.module.name} has not two axes", "Use --figure growth.")
-    shares = branch_shares(
-        s.graph, [(b.merge, b.position) for b in s.module.branches], s.cell, setting=SETTING
-    )
+    shares = s.branch_shares
     out = []
     for index, branch in enumerate(s.module.branches):
         node = s.graph.nodes[branch.end]
-        cells = support(s.graph, branch.end, middle(node), s.module.fork)
+        cells = s.support(branch.end, origin=s.module.fork)
         if cells is None:
             continue
         path = branch.field[0].path
@@ -70,9 +65,9 @@ def branch_views(report: Report) -> tuple[str, list[BranchView]]:
         out.append(
             BranchView(
                 name=branch.name.removeprefix(s.module.name + "."),
-                cells=np.asarray(cells),
-                unit=middle(node),
-                field=f"{path.size} px" if local and path is not None else branch.kind,
+                cells=cells,
+                unit=node.middle,
+                field=f"{px(path.size)} px" if local and path is not None else branch.kind,
                 energy=shares[index].share if shares else None,
                 far=shares[index].far if shares else None,
             )
@@ -120,7 +115,7 @@ def branches_picture(report: Report, form: str, *, prefix: str = "", standalone:
 
 
 def _words(view: BranchView) -> list[str]:
-    lines = [f"{int(view.cells.sum())} of {view.cells.size} cells", f"field {view.field}"]
+    lines = [f"{number(int(view.cells.sum()))} of {count(view.cells.size, 'cell')}", f"field {view.field}"]
     if view.energy is not None and view.far is not None:
-        lines.append(f"energy {view.energy:.1%}, far {view.far:.1%}")
+        lines.append(f"energy {percent(view.energy)}, far {percent(view.far)}")
     return lines

@@ -12,6 +12,7 @@ from archlens.findings.evidence.published import Ablation, about, family_of
 from archlens.render.colours import INK, SERIES, SOFT, STEPS, TEXT
 from archlens.render.plots.canvas import HATCHES, MARKERS, figure, look, written
 from archlens.report import LayerReport, Report
+from archlens.words import number, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -211,7 +212,7 @@ def _one(name: str, stages: Sequence[StageCost]) -> Figure:
             linewidth=0.4,
             label=label,
         )
-        ax.bar_label(bars, [f"{share:.1f} %" for share in shares], fontsize=6.5, padding=2, color=INK)
+        ax.bar_label(bars, [percent(share / 100) for share in shares], fontsize=6.5, padding=2, color=INK)
     ax.set_yticks(range(len(stages)), [s.name for s in stages])
     ax.invert_yaxis()
     ax.margins(x=0.12)
@@ -241,7 +242,7 @@ def _several(networks: Sequence[tuple[str, Sequence[StageCost]]]) -> Figure:
             if width > widest * 0.011 * len(word):
                 ax.text(left + width / 2, row, word, ha="center", va="center", fontsize=7, color=TEXT)
             left += width
-        ax.text(left + widest * 0.01, row, f"{left:.0f}", va="center", fontsize=8)
+        ax.text(left + widest * 0.01, row, number(round(left)), va="center", fontsize=8)
     ax.set_yticks(range(len(networks)), [name for name, _ in networks])
     ax.invert_yaxis()
     ax.margins(x=0.08)

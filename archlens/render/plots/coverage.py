@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from archlens.analyses.fields.coverage import places, seen_shares
 from archlens.errors import UsageError
 from archlens.render.colours import PAPER, TEXT
 from archlens.render.plots.canvas import HEAT, figure, look, written
 from archlens.report import Report
-from archlens.study import Subject
+from archlens.words import percent
 
 
 def coverage_map(report: Report) -> NDArray[np.float64]:
@@ -19,11 +18,9 @@ def coverage_map(report: Report) -> NDArray[np.float64]:
     Raises:
         UsageError: What the cells see is unknown, or the map has not two axes.
     """
-    s = Subject.of_report(report)
-    box = s.boxes[s.cell]
-    if box is None:
+    shares = report.study.seen_shares(report.study.cell)
+    if shares is None:
         raise UsageError(f"what {report.class_score} sees is unknown", "`archlens rf` names the operation.")
-    shares = seen_shares(s.graph, s.cell, box)
     if shares.ndim != 2:
         raise UsageError(
             f"{report.class_score} has no map of two axes", "Give a layer that has one with --at."
@@ -45,11 +42,11 @@ def coverage_picture(report: Report, form: str, *, prefix: str = "", standalone:
         bar.set_ticks([0, 0.25, 0.5, 0.75, 1])
         if float(np.ptp(shares)) > 0:
             lines = ax.contour(shares, levels=[0.25, 0.5, 0.75, 0.999], colors=PAPER, linewidths=0.8)
-            ax.clabel(lines, fmt=lambda v: f"{v:.0%}", fontsize=7)
-        for name, at in places(shares.shape).items():
+            ax.clabel(lines, fmt=lambda v: "all" if v > 0.99 else percent(v), fontsize=7)
+        for name, at in report.study.places.items():
             corner = name == "corner"
             ax.annotate(
-                f"{name} {shares[at]:.0%}",
+                f"{name} {percent(float(shares[at]))}",
                 (at[1], at[0]),
                 xytext=(4 if corner else 0, -9),
                 ha="left" if corner else "center",
@@ -66,7 +63,8 @@ def coverage_picture(report: Report, form: str, *, prefix: str = "", standalone:
             )
         ax.set_title(f"{report.name}: what each cell of {report.class_score} sees")
         ax.set_xlabel(
-            f"column; mean {shares.mean():.0%}, all of the image: {(shares >= 1).mean():.0%} of the cells"
+            f"column; mean {percent(float(shares.mean()))}, all of the image: "
+            f"{percent(float((shares >= 1).mean()))} of the cells"
         )
         ax.set_ylabel("row")
         return written(

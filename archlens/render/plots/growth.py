@@ -6,13 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from archlens.analyses.expected.field import middle
-from archlens.analyses.expected.lens import Lens
 from archlens.render.colours import INK, SERIES
 from archlens.render.plots.canvas import MARKERS, figure, label_ends, look, written
-from archlens.render.plots.spans import spans
 from archlens.report import Report
-from archlens.study import Subject
+from archlens.study import Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,20 +51,18 @@ def growth_line(report: Report, name: str = "", points: int = POINTS) -> GrowthL
     Args:
         points: Layers whose effective field is derived; 0 for none.
     """
-    s = Subject.of_report(report)
-    macs = {row.name: row.macs for row in report.layers}
-    way = [g for g in s.way if g.added or macs.get(s.name(g.node), 0)]
+    s = report.study
+    way = [g for g in s.way if g.added or report.layer(s.name(g.node)).macs]
     if not way or not s.image:
         return None
     visible = []
     for g in way:
-        node, box = s.graph.nodes[g.node], s.boxes[g.node]
-        seen = None if box is None or not node.positions else box.unit(node, middle(node))
+        seen = s.seen(g.node) if s.graph.nodes[g.node].positions else None
         visible.append(None if seen is None else seen[1][0] - seen[0][0] + 1)
-    kinds = [field[0].kind if (field := s.fields[g.node]) else "" for g in way]
+    kinds = [field[0].kind if (field := s.fields()[g.node]) else "" for g in way]
     depth = {g.node: i for i, g in enumerate(way)}
     stages = []
-    for stage, layers in spans(s):
+    for stage, layers in s.strides:
         inside = [depth[g.node] for g in layers if g.node in depth]
         if inside:
             stages.append((stage, inside[0], inside[-1]))
@@ -83,18 +78,17 @@ def growth_line(report: Report, name: str = "", points: int = POINTS) -> GrowthL
     )
 
 
-def _used(s: Subject, nodes: Sequence[int], points: int) -> dict[int, tuple[tuple[int, float], ...]]:
+def _used(s: Study, nodes: Sequence[int], points: int) -> dict[int, tuple[tuple[int, float], ...]]:
     """Sides of the squares that hold the energy, at some depths: evenly spread, the last one always."""
     if not points:
         return {}
     step = max(1, -(-len(nodes) // points))
     chosen = sorted({*range(0, len(nodes), step), len(nodes) - 1})
-    lens = Lens(s.graph)
     out: dict[int, list[tuple[int, float]]] = {p: [] for p in PERCENT}
     for depth in chosen:
         if not s.graph.nodes[nodes[depth]].positions:
             continue
-        found = lens.use(nodes[depth], coherent=False)
+        found = s.lens.use(nodes[depth])
         for percent in PERCENT:
             if found.sides is not None and percent in found.sides:
                 out[percent].append((depth, found.sides[percent]))

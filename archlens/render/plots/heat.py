@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from archlens.analyses.expected.summaries import SHARES, centred_sides
 from archlens.errors import UsageError
 from archlens.render.colours import CONTEXT, INK, PAPER, SERIES
 from archlens.render.plots.canvas import HEAT, figure, look, thinned, written
 from archlens.unit_field.result import FieldMap
+from archlens.words import number, percent, px
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,14 +33,14 @@ class Heat:
         map: Over rows and columns: energy, or True where the support touches.
         centre: Of the unit, in the map.
         box: (top, left, bottom, right) of the visible box, inclusive; None where unknown.
-        squares: Share of the energy -> side of the centred square that holds it.
+        squares: Percent of the energy -> side of the centred square that holds it.
         window: (top, left, bottom, right) that is shown.
     """
 
     map: NDArray[Any]
     centre: tuple[float, float]
     box: tuple[int, int, int, int] | None
-    squares: dict[float, float]
+    squares: Mapping[int, float]
     window: tuple[int, int, int, int]
 
 
@@ -61,9 +62,6 @@ def heat(found: FieldMap) -> Heat:
     if found.visible is not None:
         (top, left), (bottom, right) = found.visible
         box = (top, left, bottom, right)
-    squares = {}
-    if found.map.dtype != bool and not found.details.get("projective"):
-        squares = dict(zip(SHARES, centred_sides(found.map, found.centre, SHARES), strict=True))
     window = (0, 0, rows - 1, columns - 1)
     if found.map.dtype == bool and box is not None:
         pad = max(2, round(MARGIN * max(box[2] - box[0], box[3] - box[1])))
@@ -73,7 +71,7 @@ def heat(found: FieldMap) -> Heat:
             min(box[2] + pad, rows - 1),
             min(box[3] + pad, columns - 1),
         )
-    return Heat(found.map, (found.centre[0], found.centre[1]), box, squares, window)
+    return Heat(found.map, (found.centre[0], found.centre[1]), box, found.squares, window)
 
 
 def field_picture(
@@ -121,7 +119,7 @@ def _energy(ax: Axes, data: Heat, log: bool, what: str) -> None:
     ax.figure.colorbar(image, ax=ax, label=f"{what}, relative to the peak ({scale} scale)", shrink=0.85)
     _box(ax, data)
     for (share, side), style in zip(data.squares.items(), (":", "-.", "--", "-"), strict=False):
-        _outline(ax, data.centre, side, style, f"{share:.0%} of the energy: {side:.0f} px")
+        _outline(ax, data.centre, side, style, f"{share} % of the energy: {px(side)} px")
 
 
 def _support(ax: Axes, data: Heat) -> None:
@@ -138,7 +136,7 @@ def _support(ax: Axes, data: Heat) -> None:
     if data.box is not None:
         inside = data.map[data.box[0] : data.box[2] + 1, data.box[1] : data.box[3] + 1]
         holes = 1 - float(inside.mean())
-        ax.plot([], [], " ", label=f"{int(inside.sum()):,} touched, {holes:.1%} holes")
+        ax.plot([], [], " ", label=f"{number(int(inside.sum()))} touched, {percent(holes)} holes")
 
 
 def _image(ax: Axes, cells: NDArray[Any], data: Heat, **how: Any) -> Any:

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from archlens.analyses.expected.field import middle
 from archlens.errors import UsageError
 from archlens.render.colours import SERIES
 from archlens.render.plots.canvas import STYLES, figure, look, written
 from archlens.render.plots.scene import background
-from archlens.render.plots.spans import spans
 from archlens.report import Report
-from archlens.study import Subject
 
 
 @dataclass(frozen=True)
@@ -37,18 +34,15 @@ class StageBox:
 
 def stage_boxes(report: Report) -> list[StageBox]:
     """One box a stage in order (a stage that strides on the way counts once a stride), and the cell's."""
-    s = Subject.of_report(report)
-    ends: dict[str, int] = {}
-    for name, layers in spans(s):
-        ends[name] = layers[-1].node
+    s = report.study
+    ends = {name: layers[-1].node for name, layers in s.strides}
     ends["class scores"] = s.cell
     out: list[StageBox] = []
     for name, node_id in ends.items():
-        node, box = s.graph.nodes[node_id], s.boxes[node_id]
-        seen = None if box is None or not node.positions else box.unit(node, middle(node))
+        seen = s.seen(node_id) if s.graph.nodes[node_id].positions else None
         if seen is None:
             continue
-        field = s.fields[node_id] or ()
+        field = s.fields()[node_id] or ()
         path = field[0].path if field else None
         kind = field[0].kind if field else "unknown"
         out.append(StageBox(name, s.name(node_id), path.size if path else None, kind, *seen))

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
 from archlens.findings.budgets import Check, summary
+from archlens.render.text.diffs import change as moved
+from archlens.render.text.diffs import figure
+from archlens.render.text.table import Column, Table
 from archlens.report import GENERATOR, SCHEMA_VERSION
 
 MARKER = "<!-- archlens check -->"
@@ -16,17 +19,15 @@ COMMENT_LIMIT = 65_000
 _SIGN = {"ok": "ok", "warn": "WARN", "fail": "FAIL", "unknown": "unknown"}
 
 
-def table(checks: Sequence[Check]) -> str:
-    """Aligned columns, failures with the layers behind them."""
-    head = ("network", "figure", "value", "limit", "change", "verdict")
-    rows = [(c.network, c.figure, number(c.value), limit(c), change(c), _SIGN[c.verdict]) for c in checks]
-    widths = [max(len(r[i]) for r in [head, *rows]) for i in range(len(head))]
-    lines = ["  ".join(t.ljust(w) for t, w in zip(head, widths, strict=True)).rstrip()]
-    for row, one in zip(rows, checks, strict=True):
-        lines.append("  ".join(t.ljust(w) for t, w in zip(row, widths, strict=True)).rstrip())
-        if one.layers and one.verdict in ("fail", "warn"):
-            lines.append("    behind it: " + ", ".join(one.layers))
-    return "\n".join([*lines, "", closing(checks)])
+def check_table(checks: Sequence[Check]) -> Table:
+    """A limit a row, failures with the layers behind them."""
+    rows = []
+    for c in checks:
+        rows.append((c.network, c.figure, figure(c.value), limit(c), change(c), _SIGN[c.verdict]))
+        if c.layers and c.verdict in ("fail", "warn"):
+            rows.append(("", "behind it: " + ", ".join(c.layers), "", "", "", ""))
+    heads = ("network", "figure", "value", "limit", "change", "verdict")
+    return Table("", tuple(Column(head) for head in heads), tuple(rows), notes=(closing(checks),))
 
 
 def as_json(checks: Sequence[Check]) -> str:
@@ -51,7 +52,7 @@ def markdown(checks: Sequence[Check]) -> str:
         cells = (
             _cell(c.network),
             _cell(c.figure) + layers,
-            number(c.value),
+            figure(c.value),
             limit(c),
             change(c),
             _SIGN[c.verdict],
@@ -104,11 +105,11 @@ def sentence(c: Check) -> str:
         return f"{c.network}: {c.figure} cannot be known here (limit {limit(c)})."
     if c.kind == "baseline":
         return (
-            f"{c.network}: {c.figure} went from {number(c.limit)} to {number(c.value)} ({change(c)}), "
+            f"{c.network}: {c.figure} went from {figure(c.limit)} to {figure(c.value)} ({change(c)}), "
             f"more than the {c.allowed:g} % allowed.{behind}"
         )
     word = "above the maximum" if c.kind == "max" else "below the minimum"
-    return f"{c.network}: {c.figure} is {number(c.value)}, {change(c)} {word} {number(c.limit)}.{behind}"
+    return f"{c.network}: {c.figure} is {figure(c.value)}, {change(c)} {word} {figure(c.limit)}.{behind}"
 
 
 def closing(checks: Sequence[Check]) -> str:
@@ -120,20 +121,11 @@ def closing(checks: Sequence[Check]) -> str:
     return ", ".join(parts)
 
 
-def number(value: float | None) -> str:
-    """A figure: whole numbers with separators, others to four digits."""
-    if value is None:
-        return "unknown"
-    if math.isinf(value):
-        return "global" if value > 0 else "-inf"
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.4g}"
-
-
 def limit(c: Check) -> str:
     """`<= 200`, `>= 3`, or the baseline with its tolerance."""
     if c.kind == "baseline":
-        return f"{number(c.limit)} ±{c.allowed:g} %"
-    return f"{'<=' if c.kind == 'max' else '>='} {number(c.limit)}"
+        return f"{figure(c.limit)} ±{c.allowed:g} %"
+    return f"{'<=' if c.kind == 'max' else '>='} {figure(c.limit)}"
 
 
 def change(c: Check) -> str:
@@ -142,7 +134,7 @@ def change(c: Check) -> str:
         return ""
     if math.isinf(c.excess):
         return "from finite to global" if c.kind == "baseline" else "without bound"
-    return f"{c.excess:+.2f} %" if c.kind == "baseline" else f"{c.excess:.2f} %"
+    return moved(c.excess) if c.kind == "baseline" else f"{c.excess:,.2f} %"
 
 
 def _cell(text: str) -> str:

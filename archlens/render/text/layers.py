@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 from archlens.render.operations import operation
 from archlens.render.text.table import Column, Table
-from archlens.report import LayerReport, Report
-from archlens.words import axes, box, box_share, by, memory, percent, si, size_words
+from archlens.report import FieldReport, LayerReport, Report
+from archlens.words import NONE, axes, by, memory, percent, px, si
+from archlens.words import count as counted
 
 MACS_NOTE = "MACs: multiply-accumulates of convolutions, linear layers and matrix products; FLOPs = 2 MACs."
 BYTES_NOTE = (
@@ -22,13 +23,12 @@ EDGE_NOTE = "[ and ]: the image's edge. A|B: by the unit's phase."
 
 def summary_table(report: Report, everything: bool = False, layer: str | None = None) -> Table:
     """Layers with their cost. By default those with MACs, or that change the shape."""
-    view = _View(report)
-    rows = _chosen(view, everything, layer, _costs_or_reshapes)
+    rows = _chosen(report, everything, layer, report.costs_or_reshapes)
     total = report.totals
     cells = [
         (
             row.name,
-            view.operation(row),
+            operation(report, row),
             by(row.shape[1:]),
             si(row.params) if row.params else "",
             work(row, row.macs),
@@ -41,7 +41,7 @@ def summary_table(report: Report, everything: bool = False, layer: str | None = 
     ]
     totals = (
         "total",
-        f"{len(report.layers)} layers",
+        counted(len(report.layers), "layer"),
         "",
         si(total["params"]),
         ("" if report.totals_status == "exact" else "≥ ") + si(total["macs"]),
@@ -86,29 +86,20 @@ def work(row: LayerReport, count: int) -> str:
 
 def rf_table(report: Report, everything: bool = False, layer: str | None = None) -> Table:
     """Layers with their receptive field. By default those that change the field or the size of the map."""
-    view = _View(report)
-    rows = _chosen(view, everything, layer, _changes)
-    image = report.input_shape[2:] if report.origin is None else view.map(report.layer(report.origin))
-    cells = []
+    rows = _chosen(report, everything, layer, report.changes)
+    image = report.input_shape[2:] if report.origin is None else report.map_of(report.layer(report.origin))
     used = any("erf" in row.extra for row in rows)
-    for row in rows:
-        field = row.rf
-        path = field.local if field is not None and field.local is not None else field
-        share = box_share(field.visible, image) if field is not None else None
-        cells.append(
-            (
-                row.name,
-                view.operation(row),
-                by(view.map(row)),
-                size_words(field),
-                axes(path.jump) if path is not None else "-",
-                axes(path.start) if path is not None else "-",
-                box(field.visible, image) if field is not None and field.kind != "unknown" else "-",
-                percent(share) if share is not None else "",
-                *(_effective(row) if used else ()),
-                ", ".join(_remarks(view, row)),
-            )
+    cells = [
+        (
+            row.name,
+            operation(report, row),
+            by(report.map_of(row)),
+            *field_cells(row.rf, image),
+            *(_effective(row) if used else ()),
+            "; ".join(_remarks(report, row)),
         )
+        for row in rows
+    ]
     columns = [
         Column("layer"),
         Column("operation", narrow=13),
@@ -121,6 +112,7 @@ def rf_table(report: Report, everything: bool = False, layer: str | None = None)
         *([Column("ERF 50 %", right=True), Column("ERF 95 %", right=True)] if used else []),
         Column("note", drop=3, narrow=28),
     ]
+    unit = " in px" if report.origin is None else f" in cells of {report.origin}"
     return Table(
         title=_title(report),
         columns=tuple(columns),
@@ -128,15 +120,29 @@ def rf_table(report: Report, everything: bool = False, layer: str | None = None)
         notes=(
             *_left_out(report, rows, everything or layer is not None),
             *([ERF_NOTE] if used else []),
-            FIELD_NOTE
-            if report.origin is None
-            else FIELD_NOTE.replace(" in px", f" in cells of {report.origin}"),
+            FIELD_NOTE.replace(" in px", unit),
             EDGE_NOTE,
             *([f"In bold: the class-score cell, {report.class_score}."] if len(rows) > 1 else []),
             *_notes(report),
         ),
         strong=_strong(report, rows),
         paths=True,
+    )
+
+
+def field_cells(field: FieldReport | None, image: Sequence[int]) -> tuple[str, str, str, str, str]:
+    """Size, jump, start, what the unit sees, and its share of the image."""
+    if field is None:
+        return "none", NONE, NONE, NONE, NONE
+    seen = field.visible
+    share = None if seen is None else seen.share(image)
+    sees = NONE if field.kind == "unknown" else "nothing" if seen is None else seen.words(image)
+    return (
+        field.words,
+        axes(field.path.jump),
+        axes(field.path.start),
+        sees,
+        NONE if share is None else percent(share),
     )
 
 
@@ -148,101 +154,31 @@ ERF_NOTE = (
 
 def rf_rows(report: Report, everything: bool = False, layer: str | None = None) -> list[str]:
     """Names of the layers that `rf_table` shows."""
-    return [row.name for row in _chosen(_View(report), everything, layer, _changes)]
+    return [row.name for row in _chosen(report, everything, layer, report.changes)]
 
 
-def _effective(row: LayerReport) -> tuple[str, str]:
+def _effective(row: LayerReport) -> tuple[str, ...]:
     """Both sides, or that they are not known."""
     erf = row.extra.get("erf")
-    if erf is None:
-        return "-", "-"
-    sides = (erf["erf_50"], erf["erf_95"])
-    return tuple("unknown" if s is None else f"{s:.1f}" for s in sides)  # type: ignore[return-value]
-
-
-def operation_of(report: Report, row: LayerReport) -> str:
-    """The operation in short, from the graph."""
-    return _View(report).operation(row)
-
-
-class _View:
-    """A report with its graph's layers by name."""
-
-    def __init__(self, report: Report) -> None:
-        self.report = report
-        self.layers = {layer.name: layer for layer in report.graph.layers}
-
-    def operation(self, row: LayerReport) -> str:
-        """In short."""
-        layer = self.layers.get(row.name)
-        return row.op if layer is None else operation(self.report.graph, layer)
-
-    def positions(self, row: LayerReport) -> tuple[int, ...]:
-        """The dimensions that run along the image, as a map's do and a sequence of tokens'."""
-        layer = self.layers.get(row.name)
-        return () if layer is None else self.report.graph.nodes[layer.output].positions
-
-    def map(self, row: LayerReport) -> tuple[int, ...]:
-        """The sizes of those; of a layer that has none, all but the batch."""
-        return tuple(row.shape[d] for d in self.positions(row)) or row.shape[1:]
-
-    def centre(self, row: LayerReport) -> tuple[int, ...]:
-        """The centre unit."""
-        return tuple(row.shape[d] // 2 for d in self.positions(row))
+    sides = (None, None) if erf is None else (erf["erf_50"], erf["erf_95"])
+    return tuple((NONE if erf is None else "unknown") if s is None else px(s) for s in sides)
 
 
 def _chosen(
-    view: _View,
-    everything: bool,
-    layer: str | None,
-    wanted: Callable[[_View, LayerReport, Sequence[LayerReport]], bool],
+    report: Report, everything: bool, layer: str | None, wanted: Callable[[LayerReport], bool]
 ) -> list[LayerReport]:
-    report = view.report
     if layer is not None:
         return [report.layer(layer)]
-    if everything:
-        return list(report.layers)
-    known = {row.name: row for row in report.layers}
     always = {report.class_score, *report.outputs.values()}
-    return [
-        row
-        for row in report.layers
-        if row.name in always or wanted(view, row, [known[name] for name in row.inputs if name in known])
-    ]
+    return [row for row in report.layers if everything or row.name in always or wanted(row)]
 
 
-def _costs_or_reshapes(_: _View, row: LayerReport, inputs: Sequence[LayerReport]) -> bool:
-    return (
-        bool(row.macs)
-        or row.cost_status != "exact"
-        or not any(row.shape == source.shape for source in inputs)
-    )
-
-
-def changes(
-    row: LayerReport,
-    inputs: Sequence[LayerReport],
-    size: Callable[[LayerReport], tuple[int, ...]] = lambda row: row.shape[2:] or row.shape[1:],
-) -> bool:
-    """Whether no input has both this layer's field and its map. What reads the image itself always counts."""
-
-    def key(layer: LayerReport) -> object:
-        field = layer.rf
-        return None if field is None else (field.kind, field.sizes, field.jump, field.start, field.local)
-
-    return not any(key(row) == key(source) and size(row) == size(source) for source in inputs)
-
-
-def _changes(view: _View, row: LayerReport, inputs: Sequence[LayerReport]) -> bool:
-    return changes(row, inputs, view.map)
-
-
-def _remarks(view: _View, row: LayerReport) -> list[str]:
+def _remarks(report: Report, row: LayerReport) -> list[str]:
     field = row.rf
     if field is None:
-        return ["does not depend on " + (view.report.origin or "the input")]
+        return ["does not depend on " + (report.origin or "the input")]
     remarks = []
-    if field.visible is not None and field.visible.unit != view.centre(row):
+    if field.visible is not None and field.visible.unit != report.node(row).middle:
         remarks.append(f"unit {','.join(map(str, field.visible.unit))}")
     if field.source is not None and field.source != row.name:
         remarks.append(f"{field.kind} since {field.source}")
@@ -261,7 +197,7 @@ def _left_out(report: Report, rows: Sequence[LayerReport], asked: bool) -> tuple
     left = len(report.layers) - len(rows)
     if asked or not left:
         return ()
-    return (f"{left} of {len(report.layers)} layers are not shown; --all shows them.",)
+    return (f"{left} of {counted(len(report.layers), 'layer')} not shown; --all shows them.",)
 
 
 def _title(report: Report) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from archlens.render.text.table import Column, Table
 from archlens.report import GENERATOR, SCHEMA_VERSION, json_value
-from archlens.words import memory, percent, si
+from archlens.words import by, duration, memory, number, percent, si
 
 LEAST_SHARE = 0.005
 
@@ -21,13 +20,13 @@ def profile_table(found: Any, everything: bool = False) -> Table:
         (
             r.name,
             r.op,
-            _time(r.latency.median) if r.latency is not None else "-",
+            duration(r.latency.median) if r.latency is not None else "-",
             _spread(r.latency),
             percent(r.share) if r.latency is not None else "-",
             si(r.macs) if r.macs else "-",
             f"{si(r.flops_per_second)}FLOP/s" if r.flops_per_second else "-",
-            "-" if r.intensity is None else f"{r.intensity:.1f}",
-            "-" if r.roof_share is None else f"{100 * r.roof_share:.0f} %",
+            "-" if r.intensity is None else number(round(r.intensity, 1)),
+            "-" if r.roof_share is None else percent(r.roof_share),
             r.bound or "-",
             "-" if r.held is None else memory(r.held),
         )
@@ -35,7 +34,7 @@ def profile_table(found: Any, everything: bool = False) -> Table:
     )
     left = len(found.layers) - len(shown)
     totals = (
-        "whole pass", "", _time(found.latency.median), _spread(found.latency), "", si(found.macs),
+        "whole pass", "", duration(found.latency.median), _spread(found.latency), "", si(found.macs),
         f"{si(found.flops_per_second)}FLOP/s", "", "", "", memory(found.peak_bytes),
     )  # fmt: skip
     return Table(
@@ -68,11 +67,11 @@ def sweep_table(model: str, points: Sequence[Any]) -> Table:
     """`probes.sweep.Point`s."""
     rows = tuple(
         (
-            "x".join(map(str, p.size)),
+            by(p.size),
             str(p.batch_size),
-            _time(p.latency.median) if p.latency is not None else p.status,
+            duration(p.latency.median) if p.latency is not None else p.status,
             _spread(p.latency),
-            "-" if p.images_per_second is None else f"{p.images_per_second:.2f}",
+            "-" if p.images_per_second is None else number(round(p.images_per_second, 2)),
             "-" if p.peak_bytes is None else memory(p.peak_bytes),
             p.reason,
         )
@@ -105,7 +104,7 @@ def sweep_json(model: str, points: Sequence[Any]) -> dict[str, Any]:
 
 
 def _how(found: Any) -> str:
-    parts = ["x".join(map(str, found.input_shape)), found.dtype]
+    parts = [by(found.input_shape), found.dtype]
     parts += ["channels-last"] if found.channels_last else []
     parts += ["compiled"] if found.compiled else []
     return ", ".join(parts)
@@ -113,31 +112,27 @@ def _how(found: Any) -> str:
 
 def _notes(found: Any) -> list[str]:
     roof = found.ceilings
-    out = [f"{found.images_per_second:.2f} images/s; median of {found.latency.runs} passes after warm-up"]
+    out = [
+        f"{number(round(found.images_per_second, 2))} images/s; "
+        f"median of {found.latency.runs} passes after warm-up"
+    ]
     if found.layer_sum is not None:
         share = abs(found.unattributed) / found.latency.median
         verdict = "within" if found.adds_up else "beyond"
         side = "less" if found.unattributed > 0 else "more"
         out.append(
-            f"layers add up to {_time(found.layer_sum)}, {percent(share)} {side} than the whole pass "
-            f"({verdict} {found.margin:.0%})"
+            f"layers add up to {duration(found.layer_sum)}, {percent(share)} {side} than the whole pass "
+            f"({verdict} {percent(found.margin)})"
         )
     out.append(
         f"roofline measured here: {si(roof.flops_per_second)}FLOP/s by a {roof.matrix}-square matrix "
-        f"product, {si(roof.bytes_per_second)}B/s by a copy; ridge at {roof.ridge:.1f} FLOP/byte"
+        f"product, {si(roof.bytes_per_second)}B/s by a copy; "
+        f"ridge at {number(round(roof.ridge, 1))} FLOP/byte"
     )
     out.append(f"memory: {found.memory_method}; weights {memory(found.param_bytes)} apart")
     out.append("work: 2 FLOP a MAC, 1 an elementwise operation; traffic: each operand once")
     return out + list(found.notes)
 
 
-def _time(seconds: float) -> str:
-    if math.isnan(seconds):
-        return "-"
-    if seconds >= 1:
-        return f"{seconds:.2f} s"
-    return f"{seconds * 1e3:.2f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.0f} us"
-
-
 def _spread(latency: Any) -> str:
-    return "-" if latency is None else f"{_time(latency.low)}..{_time(latency.high)}"
+    return "-" if latency is None else f"{duration(latency.low)}..{duration(latency.high)}"

@@ -7,6 +7,7 @@ from typing import Any
 
 from archlens.render.text.table import Column, Table
 from archlens.report import GENERATOR, SCHEMA_VERSION
+from archlens.words import NONE, by, duration, number
 
 WHAT = {
     "reach": "visible box of every unit, by lit half-images",
@@ -23,9 +24,9 @@ def verification_table(found: Any) -> Table:
         (
             c.name,
             "agrees" if c.checked and c.passed else ("DIFFERS" if c.checked else "not checked"),
-            f"{c.agreed:,} of {c.checked:,} {c.unit}",
-            f"{c.layers:,}" if c.layers else "-",
-            f"{c.bounds:,}" if c.bounds else "-",
+            f"{number(c.agreed)} of {number(c.checked)} {c.unit}",
+            number(c.layers) if c.layers else NONE,
+            number(c.bounds) if c.bounds else NONE,
             WHAT.get(c.name, ""),
         )
         for c in found.checks
@@ -36,10 +37,10 @@ def verification_table(found: Any) -> Table:
         for w in c.wrong
     )
     notes = tuple(f"{c.name}: left out: {reason}" for c in found.checks for reason in c.left_out)
-    shape = "x".join(map(str, found.input_shape[1:]))
     verdict = "nothing disagrees" if found.passed else "it does NOT agree"
     return Table(
-        title=f"{found.name} at {shape}: {verdict}, {found.seconds:.1f} s on {found.device}",
+        title=f"{found.name} at {by(found.input_shape[1:])}: {verdict}, "
+        f"{duration(found.seconds)} on {found.device}",
         columns=(
             Column("check"),
             Column("verdict"),

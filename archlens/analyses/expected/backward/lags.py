@@ -14,7 +14,7 @@ from scipy import sparse
 
 from archlens.analyses.expected.backward.transposed import broadcast, linear, permuted, reshaped, summed
 from archlens.analyses.expected.forward import transfer
-from archlens.analyses.expected.forward.transfer import Stage
+from archlens.analyses.expected.forward.transfer import ShapedStep
 from archlens.analyses.fields.visible import expanded
 from archlens.graph import Along, Full, Node, Permute, Reshape, Window
 
@@ -75,25 +75,25 @@ def _shift(values: Floats, lag: tuple[int, ...]) -> Floats:
     return out
 
 
-def step(node: Node, random: bool, stage: Stage, band: Band) -> Band:
+def step(node: Node, random: bool, taken: ShapedStep, band: Band) -> Band:
     """One step of an edge, backwards."""
-    step = stage.step
+    step = taken.step
     if isinstance(step, (Reshape, Permute)):
-        zero = band[(0,) * len(stage.after)]
+        zero = band[(0,) * len(taken.after)]
         if isinstance(step, Permute):
             back = tuple(int(i) for i in np.argsort(step.dims))
             return {tuple(lag[i] for i in back): permuted(values, back) for lag, values in band.items()}
-        kept = _same_lags(stage.after, stage.before)
-        out = {(0,) * len(stage.before): _reshape_like(zero, stage)}
+        kept = _same_lags(taken.after, taken.before)
+        out = {(0,) * len(taken.before): _reshape_like(zero, taken)}
         if kept is not None:
             for lag, values in band.items():
                 if any(lag):
                     moved = tuple(0 if k is None else lag[k] for k in kept)
-                    out[moved] = _reshape_like(values, stage)
+                    out[moved] = _reshape_like(values, taken)
         return out
     assert isinstance(step, Along)
-    n_in = stage.before[step.dim]
-    if not stage.positional:
+    n_in = taken.before[step.dim]
+    if not taken.positional:
         return band if random else times(band, _channels(node, step, n_in))
     if random:
         return _random_along(step, n_in, band)
@@ -103,9 +103,9 @@ def step(node: Node, random: bool, stage: Stage, band: Band) -> Band:
     return times(_linear_along(transfer.weights(node, step, n_in), step.dim, band), scale)
 
 
-def _reshape_like(values: Floats, stage: Stage) -> Floats:
+def _reshape_like(values: Floats, taken: ShapedStep) -> Floats:
     """A map of the result of a reshape as one of what it was made from."""
-    full, shape = expanded(tuple(values.shape), stage.after, stage.before)
+    full, shape = expanded(tuple(values.shape), taken.after, taken.before)
     return reshaped(broadcast(values, full), shape)  # type: ignore[no-any-return]
 
 
@@ -198,7 +198,7 @@ def _transposed(a: sparse.csr_array, values: Floats, dim: int) -> Floats:
 
 def collected(band: Band, source: Node) -> Band:
     """Mean over the dimensions that are channels at the source."""
-    dims = tuple(d for d in range(len(source.shape)) if d not in source.positions)
+    dims = source.others
     out: Band = {}
     for lag, values in band.items():
         if not any(lag[d] for d in dims):

@@ -23,7 +23,7 @@ from archlens.analyses.expected.forward import transfer
 from archlens.analyses.expected.forward.activations import single
 from archlens.analyses.expected.forward.mixing import window_size, winner
 from archlens.analyses.expected.forward.state import Forward
-from archlens.analyses.expected.forward.transfer import Stage, stages
+from archlens.analyses.expected.forward.transfer import ShapedStep, shaped_steps
 from archlens.analyses.fields.taps import matrix
 from archlens.graph import Along, Edge, Node
 
@@ -38,11 +38,11 @@ def max_pool(fwd: Forward, node: Node, edge: Edge, band: Band) -> Band:
     of the union is one of them, the other one wins what is left.
     """
     source = fwd.graph.nodes[edge.source]
-    along = [s for s in stages(fwd.graph, edge) if isinstance(s.step, Along) and s.positional]
-    rest = [s for s in stages(fwd.graph, edge) if s not in along]
+    along = [s for s in shaped_steps(fwd.graph, edge) if isinstance(s.step, Along) and s.positional]
+    rest = [s for s in shaped_steps(fwd.graph, edge) if s not in along]
     factor = winner_slope(fwd, source, along)
-    for stage in reversed(rest):
-        band = step(node, False, stage, band)
+    for taken in reversed(rest):
+        band = step(node, False, taken, band)
     steps = [s.step for s in along if isinstance(s.step, Along)]
     taps = [_ones(matrix(s.step.geometry, s.before[s.step.dim], s.step.size)) for s in along
             if isinstance(s.step, Along)]  # fmt: skip
@@ -126,7 +126,7 @@ def _outer(vectors: list[Floats], dims: list[int], ndim: int) -> Floats:
     return out
 
 
-def winner_slope(fwd: Forward, source: Node, along: list[Stage]) -> float:
+def winner_slope(fwd: Forward, source: Node, along: list[ShapedStep]) -> float:
     """How much likelier the winner is on the steep side of the activation under the pool."""
     law = fwd.at(source.id)
     if law.before is None or len(along) != len(law.jump):

@@ -20,11 +20,11 @@ Map = Callable[[Floats], Floats]
 _order = count()
 
 
-class Entry:
+class Operation:
     """One operation of the record: when it was made, and how a dual goes back to each of its sources. Knows
     no values, which are freed as the walk goes on."""
 
-    def __init__(self, sources: tuple[tuple[Entry, Map], ...]) -> None:
+    def __init__(self, sources: tuple[tuple[Operation, Map], ...]) -> None:
         self.sources = sources
         self.turn = next(_order)
 
@@ -37,9 +37,9 @@ class Recorded:
 
     __array_ufunc__ = None  # numpy leaves array * Recorded to us
 
-    def __init__(self, value: Floats, sources: tuple[tuple[Entry, Map], ...] = ()) -> None:
+    def __init__(self, value: Floats, sources: tuple[tuple[Operation, Map], ...] = ()) -> None:
         self.value = value
-        self.entry = Entry(sources)
+        self.entry = Operation(sources)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -68,7 +68,7 @@ class Recorded:
 
     def transposed(self, dual: Floats, start: Recorded) -> Floats:
         """What each entry of `start` gives to this map, weighted by `dual` (of this map's shape)."""
-        duals: dict[int, tuple[Entry, Floats]] = {self.entry.turn: (self.entry, dual)}
+        duals: dict[int, tuple[Operation, Floats]] = {self.entry.turn: (self.entry, dual)}
         while duals:
             latest = max(duals)
             here, held = duals.pop(latest)

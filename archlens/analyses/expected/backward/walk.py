@@ -21,7 +21,14 @@ from archlens.analyses.expected.backward.transposed import broadcast, summed
 from archlens.analyses.expected.forward import flattening, gates, walk
 from archlens.analyses.expected.forward.activations import pair, single
 from archlens.analyses.expected.forward.state import EPS, Forward, Moments
-from archlens.analyses.expected.forward.transfer import Stage, fan_in, fan_out, function, role, stages
+from archlens.analyses.expected.forward.transfer import (
+    ShapedStep,
+    fan_in,
+    fan_out,
+    function,
+    role,
+    shaped_steps,
+)
 from archlens.graph import Along, Edge, Full, Graph, Node, Window
 
 __all__ = ["Band", "reaches", "statistics_factors", "walk_back", "winner_slope", "zero_lag"]
@@ -140,16 +147,16 @@ def _mixes_below(graph: Graph, dependent: list[bool]) -> list[bool]:
         if not dependent[node.id]:
             continue
         own = role(node) in ("linear", "max_pool", "product") and any(
-            _overlaps(s) for e in node.edges if dependent[e.source] for s in stages(graph, e)
+            _overlaps(s) for e in node.edges if dependent[e.source] for s in shaped_steps(graph, e)
         )
         out[node.id] = own or any(out[e.source] for e in node.edges)
     return out
 
 
-def _overlaps(stage: Stage) -> bool:
+def _overlaps(taken: ShapedStep) -> bool:
     """Whether two outputs of a step read the same input."""
-    step = stage.step
-    if not isinstance(step, Along) or not stage.positional:
+    step = taken.step
+    if not isinstance(step, Along) or not taken.positional:
         return False
     g = step.geometry
     if isinstance(g, Full):
@@ -166,8 +173,8 @@ def _through(fwd: Forward, node: Node, index: int, edge: Edge, band: Band) -> Ba
     if kind == "max_pool":
         return max_pool(fwd, node, edge, band)
     band = _scaled(fwd, node, index, band)
-    for stage in reversed(stages(fwd.graph, edge)):
-        band = step(node, kind == "random", stage, band)
+    for taken in reversed(shaped_steps(fwd.graph, edge)):
+        band = step(node, kind == "random", taken, band)
     return collected(band, source)
 
 
@@ -177,7 +184,7 @@ def _scaled(fwd: Forward, node: Node, index: int, band: Band) -> Band:
     law = fwd.nodes[node.edges[index].source]
     assert law is not None
     if kind == "random":
-        variance = fwd.setting.gain / fan_in(node)
+        variance = fwd.premises.gain / fan_in(node)
         return times(band, variance * fan_out(node))
     if kind == "batch_norm":
         return _batch_norm(fwd, node, band)
@@ -258,12 +265,12 @@ def statistics_factors(fwd: Forward, node: Node) -> tuple[float, float]:
     The deviation of n values varies, E 1/s^2 = (n - 1) / (n - 3) for Gaussian ones; in training the gradient
     also flows through the mean and the deviation, which takes energy away and spreads a little over all.
     """
-    if fwd.setting.batch is None or fwd.setting.statistics == "frozen":
+    if fwd.premises.batch is None or fwd.premises.statistics == "frozen":
         return 1.0, 0.0
-    n = fwd.setting.batch * float(np.prod([node.shape[d] for d in node.positions], initial=1.0))
+    n = fwd.premises.batch * float(np.prod(node.map_size, initial=1.0))
     if n <= 3:
         return 1.0, 0.0
-    if fwd.setting.statistics == "calibrated":
+    if fwd.premises.statistics == "calibrated":
         return (n - 1) / (n - 3), 0.0
     own = (n - 1) * (n - 2) / ((n + 1) * (n - 3))
     rest = 2 * (n - 2) / ((n - 3) * (n - 1) * (n + 1))

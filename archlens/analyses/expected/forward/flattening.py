@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from archlens.analyses.expected.forward.activations import pair
 from archlens.analyses.expected.forward.mixing import image_mean
 from archlens.analyses.expected.forward.state import Forward, Moments
-from archlens.analyses.expected.forward.transfer import function, role, stages, weights
+from archlens.analyses.expected.forward.transfer import function, role, shaped_steps, weights
 from archlens.graph import Along, Node, Window
 
 Floats = NDArray[np.float64]
@@ -59,7 +59,7 @@ def kept(eigenvalues: Floats) -> Floats:
 
 def follow(walk: Forward, node: Node, law: Moments) -> Moments:
     """A node's law with what is known of its strong directions; notes what batch norms do to them."""
-    if walk.setting.images == "white" or not node.edges:
+    if walk.premises.images == "white" or not node.edges:
         return law
     kind = role(node)
     if kind == "batch_norm":
@@ -84,9 +84,9 @@ def _pooled_share(walk: Forward, node: Node, law: Moments) -> float:
     """Share of a pooled value's variance that is not the shrunken independent part of its inputs."""
     source = walk.at(node.edges[0].source)
     count = 1.0
-    for stage in stages(walk.graph, node.edges[0]):
-        if isinstance(stage.step, Along) and stage.positional:
-            a = weights(node, stage.step, stage.before[stage.step.dim])
+    for taken in shaped_steps(walk.graph, node.edges[0]):
+        if isinstance(taken.step, Along) and taken.positional:
+            a = weights(node, taken.step, taken.before[taken.step.dim])
             count /= max(float(a.multiply(a).sum()) / a.shape[0], 1e-12)
     variance = law.variance - law.common
     if count < 4 or variance <= 0 or not source.jump:
@@ -96,7 +96,7 @@ def _pooled_share(walk: Forward, node: Node, law: Moments) -> float:
 
 
 def _normalised(walk: Forward, node: Node, law: Moments) -> Moments:
-    if walk.setting.statistics == "frozen":
+    if walk.premises.statistics == "frozen":
         return replace(law, strong=walk.at(node.edges[0].source).strong)
     source = walk.graph.nodes[node.edges[0].source]
     before = walk.at(source.id)
@@ -147,15 +147,15 @@ def _stem(walk: Forward, node: Node, conv: Node, law: Moments) -> Moments:
     source = walk.graph.nodes[conv.edges[0].source]
     x = walk.at(source.id)
     places = []
-    for stage in stages(walk.graph, conv.edges[0]):
-        if isinstance(stage.step, Along) and stage.axis >= 0 and isinstance(stage.step.geometry, Window):
-            g = stage.step.geometry
-            places.append(np.arange(g.kernel) * g.dilation * x.jump[stage.axis])
+    for taken in shaped_steps(walk.graph, conv.edges[0]):
+        if isinstance(taken.step, Along) and taken.axis >= 0 and isinstance(taken.step.geometry, Window):
+            g = taken.step.geometry
+            places.append(np.arange(g.kernel) * g.dilation * x.jump[taken.axis])
     offsets = np.array(list(combinations(*places)))  # (taps, axes), px
     apart = offsets[:, None] - offsets[None]
     removed = x.common
-    if walk.setting.batch is not None:
-        removed += (image_mean(walk, x, source) - x.common) / walk.setting.batch
+    if walk.premises.batch is not None:
+        removed += (image_mean(walk, x, source) - x.common) / walk.premises.batch
 
     def table(vectors: Floats) -> Floats:
         return np.asarray(walk.covariance(x, np.sqrt((vectors**2).sum(-1))) - removed)

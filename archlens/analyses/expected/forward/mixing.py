@@ -13,7 +13,7 @@ from scipy.special import ndtr
 from archlens.analyses.expected.forward.activations import NODES, WEIGHTS, Activation
 from archlens.analyses.expected.forward.gates import RANKS
 from archlens.analyses.expected.forward.state import Forward, Moments, averaged, jump_factor
-from archlens.analyses.expected.forward.transfer import Stage, stages, weights
+from archlens.analyses.expected.forward.transfer import ShapedStep, shaped_steps, weights
 from archlens.analyses.fields.taps import matrix
 from archlens.graph import Along, Node, Window
 
@@ -71,13 +71,13 @@ def _thin(profile: Floats, most: int = 400) -> tuple[Floats, Floats]:
     return np.asarray(np.bincount(index, lag) / count), np.asarray(np.bincount(index, profile))
 
 
-def resamples(stage: Stage) -> bool:
-    return type(getattr(stage.step, "geometry", None)).__name__ in (
+def resamples(taken: ShapedStep) -> bool:
+    return type(getattr(taken.step, "geometry", None)).__name__ in (
         "Window", "TransposedWindow", "AdaptivePool", "Resize", "Full",
     )  # fmt: skip
 
 
-def resampled(walk: Forward, node: Node, law: Moments, carried: Moments, steps: list[Stage]) -> Moments:
+def resampled(walk: Forward, node: Node, law: Moments, carried: Moments, steps: list[ShapedStep]) -> Moments:
     """Covariances of weighted means: lags are mixed by the autocorrelation of the weights."""
     if node.op in ("pixel_shuffle", "pixel_unshuffle", "unfold", "fold"):
         return carried
@@ -171,7 +171,7 @@ def winner(law: Moments, walk: Forward, kernel: Sequence[int]) -> Winner:
 def max_pool(walk: Forward, node: Node) -> Moments:
     source = node.edges[0].source
     law = walk.at(source)
-    steps = [s for s in stages(walk.graph, node.edges[0]) if isinstance(s.step, Along) and s.positional]
+    steps = [s for s in shaped_steps(walk.graph, node.edges[0]) if isinstance(s.step, Along) and s.positional]
     kernel = [window_size(s) for s in steps]
     jump, profile = list(law.jump), list(law.profile)
     for s in steps:
@@ -213,10 +213,10 @@ def max_pool(walk: Forward, node: Node) -> Moments:
     return Moments(first, out, tuple(jump), tuple(profile), values=values)
 
 
-def window_size(stage: Stage) -> int:
+def window_size(taken: ShapedStep) -> int:
     """Positions that a pooling window reads along one axis."""
-    step = stage.step
+    step = taken.step
     assert isinstance(step, Along)
     if isinstance(step.geometry, Window):
         return step.geometry.kernel
-    return -(-stage.before[step.dim] // step.size)
+    return -(-taken.before[step.dim] // step.size)

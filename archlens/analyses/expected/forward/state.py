@@ -12,6 +12,7 @@ from scipy.special import j0
 
 from archlens.analyses.expected.forward.activations import Activation
 from archlens.analyses.expected.forward.gates import Chain
+from archlens.analyses.fields.walks import Walks
 from archlens.graph import Along, Graph, TransposedWindow, Window
 
 Floats = NDArray[np.float64]
@@ -22,7 +23,7 @@ LADDER = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 5
 
 
 @dataclass(frozen=True)
-class Setting:
+class Premises:
     """What the expectation is taken over.
 
     Attributes:
@@ -39,6 +40,10 @@ class Setting:
     images: Images = "white"
     batch: int | None = None
     gain: float = 2.0
+
+
+WHITE = Premises()
+"""What figures are expected over where nothing else is said: batch statistics, white noise, He's weights."""
 
 
 @dataclass(frozen=True)
@@ -90,12 +95,17 @@ class Forward:
     """The moments of every node; None behind an operation without a rule (its id is in `missing`). `flat`
     holds what batch norms do to strong directions, as a `flattening.Flattening`."""
 
-    graph: Graph
-    setting: Setting
+    walks: Walks
+    premises: Premises
     lags: Floats
     nodes: list[Moments | None] = field(default_factory=list)
     missing: dict[int, str] = field(default_factory=dict)
     flat: dict[int, Any] = field(default_factory=dict)
+
+    @property
+    def graph(self) -> Graph:
+        """The captured network."""
+        return self.walks.graph
 
     def at(self, node: int) -> Moments:
         """The moments of a node that has some."""

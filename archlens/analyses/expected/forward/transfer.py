@@ -114,7 +114,7 @@ def interpolates(node: Node) -> bool:
 
 
 @dataclass(frozen=True)
-class Stage:
+class ShapedStep:
     """One step of an edge. `axis` is the input axis that the step's dimension runs along; -1 for channels,
     -2 where several axes share the dimension (tokens)."""
 
@@ -129,7 +129,7 @@ class Stage:
         return self.axis != -1
 
 
-def stages(graph: Graph, edge: Edge) -> list[Stage]:
+def shaped_steps(graph: Graph, edge: Edge) -> list[ShapedStep]:
     """The steps of an edge with shapes and axes, in forward order."""
     source = graph.nodes[edge.source]
     shape, layout = source.shape, source.layout
@@ -140,7 +140,7 @@ def stages(graph: Graph, edge: Edge) -> list[Stage]:
         if isinstance(step, Along):
             axes = {a.axis for lay in (layout, new_layout) for a in lay[step.dim] if a.axis >= 0}
             axis = -1 if not axes else axes.pop() if len(axes) == 1 else -2
-        out.append(Stage(step, shape, new_shape, axis))
+        out.append(ShapedStep(step, shape, new_shape, axis))
         layout, shape = new_layout, new_shape
     return out
 

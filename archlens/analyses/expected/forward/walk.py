@@ -25,10 +25,10 @@ from archlens.analyses.expected.forward.mixing import image_mean, max_pool, resa
 from archlens.analyses.expected.forward.state import (
     EPS,
     LADDER,
+    WHITE,
     Forward,
-    Images,
     Moments,
-    Setting,
+    Premises,
     averaged,
     blended,
     finest,
@@ -36,22 +36,22 @@ from archlens.analyses.expected.forward.state import (
     natural_correlation,
     scaled,
 )
-from archlens.analyses.expected.forward.transfer import Stage, function, role, stages, weights
+from archlens.analyses.expected.forward.transfer import ShapedStep, function, role, shaped_steps, weights
 from archlens.analyses.fields.taps import matrix
+from archlens.analyses.fields.walks import Walks
 from archlens.graph import Along, Edge, Full, Graph, Grouped, Node, Pad, TransposedWindow, Window
-
-__all__ = ["EPS", "Forward", "Images", "Moments", "Setting", "carried", "deviation", "forward"]
 
 Floats = NDArray[np.float64]
 
 
-def forward(graph: Graph, setting: Setting) -> Forward:
+def forward(walks: Walks, premises: Premises = WHITE) -> Forward:
     """Moments of all nodes, from the image to the outputs."""
+    graph = walks.graph
     image = graph.nodes[graph.inputs[0]]
-    extent = [image.shape[d] for d in image.positions]
+    extent = image.map_size
     reach = 1.5 * max(extent, default=1)
     lags = np.array([v for v in LADDER if v <= reach], float)
-    walk = Forward(graph, setting, lags)
+    walk = Forward(walks, premises, lags)
     for node in graph.nodes:
         law = None
         if role(node) == "unknown":
@@ -63,8 +63,8 @@ def forward(graph: Graph, setting: Setting) -> Forward:
 
 
 def _image(walk: Forward, node: Node) -> Moments:
-    spread = [node.shape[d] for d in node.positions]
-    if walk.setting.images == "white" or not spread:
+    spread = node.map_size
+    if walk.premises.images == "white" or not spread:
         correlation = (walk.lags == 0).astype(float)
     else:
         correlation = natural_correlation(walk.lags, max(spread))
@@ -84,27 +84,27 @@ def _random(walk: Forward, node: Node) -> Moments:
     same = 1.0  # chance that two outputs use the same taps: phases of a transposed window do not
     jump, profile = list(law.jump), list(law.profile)
     lean = [np.ones_like(p) for p in profile]
-    for stage in stages(walk.graph, edge):
-        step = stage.step
-        if not (isinstance(step, Along) and stage.positional):
+    for taken in shaped_steps(walk.graph, edge):
+        step = taken.step
+        if not (isinstance(step, Along) and taken.positional):
             continue
-        n_in, g = stage.before[step.dim], step.geometry
+        n_in, g = taken.before[step.dim], step.geometry
         if isinstance(g, (Window, TransposedWindow)):
             phases = g.stride if isinstance(g, TransposedWindow) else 1
             taps, same = g.kernel / phases, same / phases
-            here = profile[stage.axis] if stage.axis >= 0 else np.ones(n_in)
+            here = profile[taken.axis] if taken.axis >= 0 else np.ones(n_in)
             read = matrix(g, n_in, step.size) @ here / taps
             own *= read.mean()
             means = _tap_means(g, np.sqrt(here), step.size)
             cross *= (means**2).sum() / taps
-            if stage.axis >= 0:
-                lean[stage.axis] = _lean(g, np.sqrt(here), means, step.size)
-                profile[stage.axis] = read / read.mean()
-                jump[stage.axis] *= g.stride if isinstance(g, Window) else 1 / g.stride
-        elif stage.axis >= 0:
-            profile[stage.axis] = lean[stage.axis] = np.ones(step.size)
+            if taken.axis >= 0:
+                lean[taken.axis] = _lean(g, np.sqrt(here), means, step.size)
+                profile[taken.axis] = read / read.mean()
+                jump[taken.axis] *= g.stride if isinstance(g, Window) else 1 / g.stride
+        elif taken.axis >= 0:
+            profile[taken.axis] = lean[taken.axis] = np.ones(step.size)
     cross = min(cross, own)
-    gain = walk.setting.gain
+    gain = walk.premises.gain
     base = law.common + law.mean**2
     cov = gain * (base * cross + (law.cov - law.common) * own * same)
     cov[1] = gain * law.second * own
@@ -136,7 +136,7 @@ def _lean(g: Window | TransposedWindow, values: Floats, means: Floats, n_out: in
 def _batch_norm(walk: Forward, node: Node) -> Moments:
     source = node.edges[0].source
     law = walk.at(source)
-    if walk.setting.statistics == "frozen":
+    if walk.premises.statistics == "frozen":
         return law
     common = _removed(walk, law, walk.graph.nodes[source])
     cov = (law.cov - common) / deviation(walk, node)
@@ -150,16 +150,16 @@ def _batch_norm(walk: Forward, node: Node) -> Moments:
 
 def _removed(walk: Forward, law: Moments, node: Node) -> float:
     """What batch statistics take away: the variance common to all images of the batch."""
-    if walk.setting.batch is None:
+    if walk.premises.batch is None:
         return law.common
-    return law.common + (image_mean(walk, law, node) - law.common) / walk.setting.batch
+    return law.common + (image_mean(walk, law, node) - law.common) / walk.premises.batch
 
 
 def deviation(walk: Forward, node: Node) -> float:
     """The variance that a batch norm divides by."""
     source = node.edges[0].source
     law = walk.at(source)
-    if walk.setting.statistics == "frozen":
+    if walk.premises.statistics == "frozen":
         return 1.0
     return law.variance - _removed(walk, law, walk.graph.nodes[source]) + EPS
 
@@ -223,10 +223,10 @@ def _minus(node: Node, mean: float, constant: float) -> float:
 def _channel_share(graph: Graph, edge: Edge) -> float:
     """Share of a result's channels that an edge fills (concat, stack)."""
     share = 1.0
-    for stage in stages(graph, edge):
-        if isinstance(stage.step, Along) and not stage.positional and not _mixing(stage.step):
-            taps = matrix(stage.step.geometry, stage.before[stage.step.dim], stage.step.size)
-            share *= taps.nnz / stage.step.size
+    for taken in shaped_steps(graph, edge):
+        if isinstance(taken.step, Along) and not taken.positional and not _mixing(taken.step):
+            taps = matrix(taken.step.geometry, taken.before[taken.step.dim], taken.step.size)
+            share *= taps.nnz / taken.step.size
     return min(share, 1.0)
 
 
@@ -238,31 +238,31 @@ def _mixing(step: Along) -> bool:
 def carried(walk: Forward, node: Node, edge: Edge) -> Moments:
     """The moments behind the steps of an edge."""
     law = walk.at(edge.source)
-    for stage in stages(walk.graph, edge):
-        if isinstance(stage.step, Along):
-            law = _along(node, law, stage)
-    positional = [s for s in stages(walk.graph, edge) if isinstance(s.step, Along) and s.positional]
+    for taken in shaped_steps(walk.graph, edge):
+        if isinstance(taken.step, Along):
+            law = _along(node, law, taken)
+    positional = [s for s in shaped_steps(walk.graph, edge) if isinstance(s.step, Along) and s.positional]
     if any(resamples(s) for s in positional):
         return resampled(walk, node, walk.at(edge.source), law, positional)
     return law
 
 
-def _along(node: Node, law: Moments, stage: Stage) -> Moments:
+def _along(node: Node, law: Moments, taken: ShapedStep) -> Moments:
     """Channel steps, borders and jumps; resampling is done for all axes at once."""
-    step = stage.step
+    step = taken.step
     assert isinstance(step, Along)
-    n_in = stage.before[step.dim]
-    if stage.positional:
+    n_in = taken.before[step.dim]
+    if taken.positional:
         if isinstance(step.geometry, Pad) and step.geometry.mode == "constant":
             inside = min(1.0, n_in / step.size)
             cov = inside**2 * (law.cov + law.mean**2) - (inside * law.mean) ** 2
             cov[1] = inside * law.second - (inside * law.mean) ** 2
             return replace(law, mean=inside * law.mean, cov=cov, before=None)
-        if stage.axis < 0:
+        if taken.axis < 0:
             return law
         jump, profile = list(law.jump), list(law.profile)
-        jump[stage.axis] *= jump_factor(step, n_in)
-        profile[stage.axis] = averaged(profile[stage.axis], weights(node, step, n_in))
+        jump[taken.axis] *= jump_factor(step, n_in)
+        profile[taken.axis] = averaged(profile[taken.axis], weights(node, step, n_in))
         return replace(law, jump=tuple(jump), profile=tuple(profile))
     if isinstance(step.geometry, Window) or (isinstance(step.geometry, Full) and n_in > 1):
         a = weights(node, step, n_in)  # an average over channels: their variances shrink

@@ -1,0 +1,83 @@
+"""A graph, and each walk over it made once: whoever asks again gets the same answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from archlens.analyses.fields.status import Status, statuses
+from archlens.analyses.fields.support import Bools, support
+from archlens.analyses.fields.theoretical import Field, receptive_fields
+from archlens.analyses.fields.visible import Box, boxes
+from archlens.graph import Graph
+
+T = TypeVar("T")
+
+
+class Walks:
+    """A graph with its fields, boxes and statuses, seen from the image or from another node.
+
+    What is kept is small: a box holds a few arrays of rows and columns, a field a few numbers a node.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self._kept: dict[tuple[Callable[..., object], int], object] = {}
+
+    def _once(self, walk: Callable[[Graph, int], T], origin: int | None) -> T:
+        start = self.graph.inputs[0] if origin is None else origin
+        if (walk, start) not in self._kept:
+            self._kept[walk, start] = walk(self.graph, start)
+        found: T = self._kept[walk, start]  # type: ignore[assignment]
+        return found
+
+    def fields(self, origin: int | None = None) -> list[Field | None]:
+        """The theoretical field of every node (`theoretical`)."""
+        return self._once(receptive_fields, origin)
+
+    def boxes(self, origin: int | None = None) -> list[Box | None]:
+        """What every unit of every node reaches (`visible`)."""
+        return self._once(boxes, origin)
+
+    def statuses(self, origin: int | None = None) -> list[Status | None]:
+        """How sure both are (`status`)."""
+        return self._once(statuses, origin)
+
+    def seen(
+        self, node: int, unit: Sequence[int] | None = None, origin: int | None = None
+    ) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+        """The visible box of one unit, (lo, hi) per axis, inclusive; None where it sees nothing or that is
+        not known. Default: the centre unit."""
+        box, here = self.boxes(origin)[node], self.graph.nodes[node]
+        return None if box is None else box.unit(here, here.middle if unit is None else unit)
+
+    def support(
+        self, node: int, unit: Sequence[int] | None = None, origin: int | None = None
+    ) -> Bools | None:
+        """Exactly which positions of the origin one unit reads, as `support.support` gives them."""
+        return support(self.graph, node, self.graph.nodes[node].middle if unit is None else unit, origin)
+
+    def centre(
+        self, node: int, unit: Sequence[int] | None = None, origin: int | None = None
+    ) -> tuple[float, ...]:
+        """A unit's own centre in the origin, px: of its theoretical field, else (its local path, a global or
+        varying field) of the finite path beside it, else of what it sees, else the origin's middle."""
+        target = self.graph.nodes[node]
+        start = self.graph.nodes[self.graph.inputs[0] if origin is None else origin]
+        middle = tuple((n - 1) / 2 for n in start.map_size)
+        field = self.fields(origin)[node]
+        if field is None:
+            return middle
+        at = target.middle if unit is None else unit
+        out: list[float] = []
+        for axis, own in enumerate(field):
+            dim = target.axis_dim(axis)
+            centre = None
+            if own.path is not None and dim in target.positions:
+                centre = own.path.centre(at[target.positions.index(dim)])
+            if centre is not None:
+                out.append(float(centre))
+            else:
+                seen = self.seen(node, at, origin)
+                out.append(middle[axis] if seen is None else (seen[0][axis] + seen[1][axis]) / 2)
+        return tuple(out)

@@ -1,0 +1,152 @@
+"""How each kind of result is written: one list of formats a kind, by suffix, the default first.
+
+Commands and `save` write what stands here. Only the form that is asked for is made.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from html import escape
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from archlens.findings.comparison import Comparison, compared
+from archlens.findings.diff import Diff
+from archlens.findings.figures import summary
+from archlens.render.text import csv, fields, findings
+from archlens.render.text.comparison import comparison_table, comparison_tables
+from archlens.render.text.diffs import diff_table
+from archlens.render.text.json import dumps
+from archlens.render.text.layers import rf_table
+from archlens.render.text.markdown import markdown
+from archlens.render.text.table import Table, draw, plain
+from archlens.report import Report
+from archlens.unit_field.result import FieldMap
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Maker: TypeAlias = Callable[[], "str | bytes"]
+Forms: TypeAlias = Mapping[str, Maker]
+
+
+def forms(result: object) -> Forms:
+    """The forms of a result of any kind."""
+    match result:
+        case Report():
+            page = page_of(compared_alone(result), f"archlens report {result.spec}")
+            return {**report_forms(result, rf_table(result)), ".html": page}
+        case Comparison():
+            command = "explain" if len(result.reports) == 1 else "compare"
+            return comparison_forms(result, True, f"archlens {command} {' '.join(result.names)}")
+        case FieldMap():
+            return field_forms(result)
+        case Diff():
+            return diff_forms(result)
+    raise TypeError(f"{type(result).__name__} has no forms")
+
+
+def notebook(result: object) -> str:
+    """A result as an HTML table; every text in it stays text."""
+    match result:
+        case Report():
+            table = comparison_table(compared_alone(result), full=False)
+        case Comparison():
+            table = comparison_table(result, full=False)
+        case FieldMap():
+            table = fields.field_table(result)
+        case Diff():
+            table = diff_table(result)
+        case _:
+            raise TypeError(f"{type(result).__name__} has no table")
+    head = "".join(f"<th>{escape(column.title)}</th>" for column in table.columns)
+    rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in table.rows)
+    return (
+        f"<table><caption>{escape(table.title)}</caption><thead><tr>{head}</tr></thead>"
+        f"<tbody>{rows}</tbody></table>"
+    )
+
+
+def compared_alone(report: Report) -> Comparison:
+    """A report as a comparison with itself alone."""
+    return compared([report])
+
+
+def table_forms(table: Table, data: Callable[[], Any]) -> dict[str, Maker]:
+    """Of what is a table and plain data: text, JSON, Markdown."""
+    return {
+        ".txt": lambda: plain(table),
+        ".json": lambda: json.dumps(data(), indent=1, ensure_ascii=False),
+        ".md": lambda: markdown(table),
+    }
+
+
+def report_forms(report: Report, table: Table, layer: str | None = None) -> dict[str, Maker]:
+    """JSON is all of the report, with its graph; CSV every layer; text and Markdown the table."""
+    return {
+        ".txt": lambda: plain(table),
+        ".json": report.to_json,
+        ".csv": lambda: csv.layers(report, None if layer is None else [layer]),
+        ".md": lambda: markdown(table),
+    }
+
+
+def comparison_forms(result: Comparison, full: bool, command: str) -> dict[str, Maker]:
+    """Of a comparison, or of one network explained; `command` makes the page again."""
+    return {
+        ".txt": lambda: plain(comparison_table(result, full)) + "\n" + findings.text(result, full),
+        ".json": lambda: dumps(result.to_dict()),
+        ".csv": lambda: csv.records(
+            {"name": name, **summary(report)}
+            for name, report in zip(result.names, result.reports, strict=True)
+        ),
+        ".md": lambda: markdown(comparison_table(result)) + "\n" + findings.markdown(result),
+        ".html": page_of(result, command),
+    }
+
+
+def page_of(result: Comparison, command: str) -> Maker:
+    """The page; templates are only loaded for it."""
+
+    def made() -> str:
+        from archlens.render.page.page import html
+
+        return html(result, command)
+
+    return made
+
+
+def draw_comparison(result: Comparison, full: bool, console: Console) -> None:
+    """On a terminal: as many networks side by side as fit."""
+    from rich.text import Text
+
+    for table in comparison_tables(result, console.width, full):
+        draw(table, console)
+    console.print()
+    for line in findings.lines(result, full, min(console.width, findings.WIDTH)):
+        console.print(Text(line))
+
+
+def field_forms(found: FieldMap, log: bool = False) -> dict[str, Maker]:
+    """Of one unit's field; `log`: with logarithmic colours in pictures."""
+
+    def picture(suffix: str) -> Maker:
+        def made() -> bytes:
+            from archlens.render.plots.heat import field_picture
+
+            return field_picture(found, suffix, log=log)
+
+        return made
+
+    return {
+        ".txt": lambda: fields.text(found),
+        ".json": lambda: json.dumps(found.to_dict(), indent=1, ensure_ascii=False),
+        ".npz": found.to_npz,
+        ".png": picture("png"),
+        ".svg": picture("svg"),
+    }
+
+
+def diff_forms(found: Diff) -> dict[str, Maker]:
+    """Of two versions of a network."""
+    return table_forms(diff_table(found), found.to_json)
