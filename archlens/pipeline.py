@@ -87,6 +87,8 @@ def _captured(
     spec: Spec, size: tuple[tuple[int, ...], ...], device: str, progress: Say, use_cache: bool
 ) -> tuple[Graph, str]:
     """The graph and the name of what a spec names, from the cache where that is allowed and there."""
+    if use_cache and len(size) < 2 and (found := cache.shipped(spec, size[0] if size else None)) is not None:
+        return found
     wanted = cache.key(spec, size[0] if size else None) if use_cache and len(size) < 2 else None
     if wanted is not None and (kept := cache.load(wanted)) is not None:
         return kept

@@ -1,7 +1,7 @@
 """Parameters and MACs of every network at its default input, from a generated file.
 
 `archlens models` shows them without building anything; a test holds the file against the code. To write it
-again: `python benchmarks/zoo_figures.py`.
+again: `python benchmarks/zoo_costs.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Write archlens/zoo/costs.json: parameters and MACs of every network of the zoo at its default input.
 
-    python benchmarks/zoo_figures.py
+    python benchmarks/zoo_costs.py
 
 A test compares the file with the code; run this after a change to a network, and say in the changelog's
 "Numbers changed" what changed and why.
