@@ -38,13 +38,20 @@ CURVE = (0.02, 0.05, *(n / 20 for n in range(2, 20)), 0.97, 0.99)
 class Study(Walks):
     """A graph, its class-score cell, and what is derived from them."""
 
-    def __init__(self, graph: Graph, cell: int | None = None, output: int | None = None) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        cell: int | None = None,
+        output: int | None = None,
+        edited_from: Walks | None = None,
+    ) -> None:
         """
         Args:
             cell: Node of the class-score cell; default: found from the output.
             output: Node of the main output; default: the one called `out`, or the first.
+            edited_from: As in `Walks`.
         """
-        super().__init__(graph)
+        super().__init__(graph, edited_from)
         self.output = main_output(graph) if output is None else output
         self.cell = class_score(graph, self.output) if cell is None else cell
 

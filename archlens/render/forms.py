@@ -10,21 +10,18 @@ from collections.abc import Callable, Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from archlens.findings.comparison import Comparison, compared
-from archlens.findings.diff import Diff
-from archlens.findings.figures import summary
-from archlens.render.text import csv, fields, findings
-from archlens.render.text.comparison import comparison_table, comparison_tables
-from archlens.render.text.diffs import diff_table
-from archlens.render.text.json import dumps
+from archlens.render.text import csv
 from archlens.render.text.layers import rf_table
 from archlens.render.text.markdown import markdown
 from archlens.render.text.table import Table, draw, plain
 from archlens.report import Report
-from archlens.unit_field.result import FieldMap
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a table of layers needs none of these
     from rich.console import Console
+
+    from archlens.findings.comparison import Comparison
+    from archlens.findings.diff import Diff
+    from archlens.unit_field.result import FieldMap
 
 Maker: TypeAlias = Callable[[], "str | bytes"]
 Forms: TypeAlias = Mapping[str, Maker]
@@ -32,6 +29,10 @@ Forms: TypeAlias = Mapping[str, Maker]
 
 def forms(result: object) -> Forms:
     """The forms of a result of any kind."""
+    from archlens.findings.comparison import Comparison
+    from archlens.findings.diff import Diff
+    from archlens.unit_field.result import FieldMap
+
     match result:
         case Report():
             page = page_of(compared_alone(result), f"archlens report {result.spec}")
@@ -48,13 +49,20 @@ def forms(result: object) -> Forms:
 
 def notebook(result: object) -> str:
     """A result as an HTML table; every text in it stays text."""
+    from archlens.findings.comparison import Comparison
+    from archlens.findings.diff import Diff
+    from archlens.render.text.comparison import comparison_table
+    from archlens.render.text.diffs import diff_table
+    from archlens.render.text.fields import field_table
+    from archlens.unit_field.result import FieldMap
+
     match result:
         case Report():
             table = comparison_table(compared_alone(result), full=False)
         case Comparison():
             table = comparison_table(result, full=False)
         case FieldMap():
-            table = fields.field_table(result)
+            table = field_table(result)
         case Diff():
             table = diff_table(result)
         case _:
@@ -69,6 +77,8 @@ def notebook(result: object) -> str:
 
 def compared_alone(report: Report) -> Comparison:
     """A report as a comparison with itself alone."""
+    from archlens.findings.comparison import compared
+
     return compared([report])
 
 
@@ -93,6 +103,11 @@ def report_forms(report: Report, table: Table, layer: str | None = None) -> dict
 
 def comparison_forms(result: Comparison, full: bool, command: str) -> dict[str, Maker]:
     """Of a comparison, or of one network explained; `command` makes the page again."""
+    from archlens.findings.figures import summary
+    from archlens.render.text import findings
+    from archlens.render.text.comparison import comparison_table
+    from archlens.render.text.json import dumps
+
     return {
         ".txt": lambda: plain(comparison_table(result, full)) + "\n" + findings.text(result, full),
         ".json": lambda: dumps(result.to_dict()),
@@ -120,6 +135,9 @@ def draw_comparison(result: Comparison, full: bool, console: Console) -> None:
     """On a terminal: as many networks side by side as fit."""
     from rich.text import Text
 
+    from archlens.render.text import findings
+    from archlens.render.text.comparison import comparison_tables
+
     for table in comparison_tables(result, console.width, full):
         draw(table, console)
     console.print()
@@ -129,6 +147,7 @@ def draw_comparison(result: Comparison, full: bool, console: Console) -> None:
 
 def field_forms(found: FieldMap, log: bool = False) -> dict[str, Maker]:
     """Of one unit's field; `log`: with logarithmic colours in pictures."""
+    from archlens.render.text.fields import text
 
     def picture(suffix: str) -> Maker:
         def made() -> bytes:
@@ -139,7 +158,7 @@ def field_forms(found: FieldMap, log: bool = False) -> dict[str, Maker]:
         return made
 
     return {
-        ".txt": lambda: fields.text(found),
+        ".txt": lambda: text(found),
         ".json": lambda: json.dumps(found.to_dict(), indent=1, ensure_ascii=False),
         ".npz": found.to_npz,
         ".png": picture("png"),
@@ -149,4 +168,6 @@ def field_forms(found: FieldMap, log: bool = False) -> dict[str, Maker]:
 
 def diff_forms(found: Diff) -> dict[str, Maker]:
     """Of two versions of a network."""
+    from archlens.render.text.diffs import diff_table
+
     return table_forms(diff_table(found), found.to_json)

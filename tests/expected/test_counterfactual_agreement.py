@@ -14,8 +14,10 @@ from monte_carlo import Floats, monte_carlo
 from torch import Tensor, nn
 
 from archlens.analyses.expected.field import branch_shares, expected_erf
-from archlens.analyses.expected.forward.walk import Setting
+from archlens.analyses.expected.forward.state import Premises
+from archlens.analyses.expected.forward.walk import forward
 from archlens.analyses.expected.summaries import far_share
+from archlens.analyses.fields.walks import Walks
 from archlens.analyses.structure.class_score import main_output
 from archlens.analyses.structure.context import context_module
 from archlens.analyses.structure.edit import cut
@@ -58,18 +60,20 @@ def sampled_far(rates: tuple[int, ...], centre: tuple[float, ...]) -> tuple[floa
 @pytest.mark.parametrize("gone", [0, 2])
 def test_a_cut_on_the_graph_is_a_cut_in_the_network(gone: int) -> None:
     rates = (1, 3, 6)
-    setting = Setting(batch=BATCH)
+    setting = Premises(batch=BATCH)
     graph = capture_module(Branches(rates), ((3, SIDE, SIDE),))
-    module = context_module(graph)
+    module = context_module(Walks(graph))
     assert module is not None
     cell = main_output(graph)
-    whole = expected_erf(graph, cell, setting=setting)
-    shares = branch_shares(graph, [(b.merge, b.position) for b in module.branches], cell, setting=setting)
+    whole = expected_erf(forward(Walks(graph), setting), cell)
+    shares = branch_shares(
+        forward(Walks(graph), setting), [(b.merge, b.position) for b in module.branches], cell
+    )
     assert sum(s.share for s in shares) == pytest.approx(1)
     assert sum(s.far for s in shares) == pytest.approx(1)
 
     edited = cut(graph, module, {module.branches[gone].name})
-    made = expected_erf(edited, main_output(edited), setting=setting)
+    made = expected_erf(forward(Walks(edited), setting), main_output(edited))
     assert made.energy is not None
     expected = far_share(made.energy, made.centre)
     # The sum over the branches that are left is the same map: there are no cross terms.

@@ -14,8 +14,10 @@ from erf_nets import NETWORKS
 from monte_carlo import binned, branch_energies, correlation, monte_carlo
 
 from archlens.analyses.expected.field import branch_shares, expected_erf
-from archlens.analyses.expected.forward.walk import Setting
+from archlens.analyses.expected.forward.state import Premises
+from archlens.analyses.expected.forward.walk import forward
 from archlens.analyses.expected.summaries import centred_sides
+from archlens.analyses.fields.walks import Walks
 from archlens.analyses.structure.class_score import main_output
 from archlens.capture.run import capture_module
 
@@ -44,7 +46,7 @@ def test_radii_and_maps_agree(name: str) -> None:
     side, runs = SMALL[name]
     model = NETWORKS[name][0]()
     graph = capture_module(model, (3, side, side))
-    expected = expected_erf(graph, main_output(graph), setting=Setting(batch=4))
+    expected = expected_erf(forward(Walks(graph), Premises(batch=4)), main_output(graph))
     assert expected.energy is not None
     sampled = monte_carlo(model, side, runs, batch=4).energy
     theory = centred_sides(expected.energy, expected.centre, SHARES)
@@ -59,8 +61,8 @@ def test_branch_shares_agree() -> None:
     graph = capture_module(model, (3, side, side))
     node = main_output(graph)
     merge = next(n.id for n in graph.nodes if n.op == "cat")
-    theory = [b.share for b in branch_shares(graph, merge, node,
-                                             setting=Setting("calibrated", batch=8))]  # fmt: skip
+    calibrated = forward(Walks(graph), Premises("calibrated", batch=8))
+    theory = [b.share for b in branch_shares(calibrated, merge, node)]
     body = model.body
     branches = [*body.branches, body.pooled]
     sampled = branch_energies(model, side, 12, branches).mean(0).sum((1, 2))

@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from archlens.analyses.expected.coherent import coherent_response
 from archlens.analyses.expected.field import ExpectedField, branch_shares, expected_erf, incoming
 from archlens.analyses.expected.forward.flattening import kept
-from archlens.analyses.expected.forward.walk import Setting
+from archlens.analyses.expected.forward.state import WHITE, Premises
+from archlens.analyses.expected.forward.walk import forward
 from archlens.analyses.fields.taps import matrix
+from archlens.analyses.fields.walks import Walks
 from archlens.analyses.structure.class_score import main_output
 from archlens.capture.run import capture_module
 from archlens.graph import Graph, Resize
@@ -25,10 +27,10 @@ def graph_of(model: nn.Module, *size: int) -> Graph:
     return capture_module(model, size)
 
 
-def field(model: nn.Module, *size: int, **options: object) -> ExpectedField:
+def field(model: nn.Module, *size: int, premises: Premises = WHITE) -> ExpectedField:
     """The expected field of the output's middle unit."""
     graph = graph_of(model, *size)
-    out = expected_erf(graph, main_output(graph), **options)  # type: ignore[arg-type]
+    out = expected_erf(forward(Walks(graph), premises), main_output(graph))
     assert not out.missing
     return out
 
@@ -77,7 +79,7 @@ def test_groups_keep_the_gain(groups: int) -> None:
 def test_batch_norm_divides_by_the_deviation() -> None:
     model = nn.Sequential(conv(3, 8), nn.BatchNorm2d(8))
     assert field(model, 3, 33, 33).gain == pytest.approx(1, rel=1e-4)
-    assert field(model, 3, 33, 33, setting=Setting(statistics="frozen")).gain == pytest.approx(2)
+    assert field(model, 3, 33, 33, premises=Premises(statistics="frozen")).gain == pytest.approx(2)
 
 
 def test_max_pool_gives_all_of_it_to_one_of_its_window() -> None:
@@ -106,7 +108,7 @@ def test_two_resizes_are_composed() -> None:
             return F.interpolate(x, size=(20, 20), mode="bilinear")
 
     out = field(Twice(), 1, 7, 7)
-    a = (matrix(Resize("linear"), 12, 20) @ matrix(Resize("linear"), 7, 12)).toarray()[10]
+    a = (matrix(Resize("linear"), 12, 20).dense @ matrix(Resize("linear"), 7, 12).dense)[10]
     assert np.allclose(out.energy * out.gain, np.outer(a**2, a**2))
 
 
@@ -167,7 +169,7 @@ def test_concatenated_branches_share_by_width() -> None:
 
     graph = graph_of(Cat(), 3, 9, 9)
     merge = next(n.id for n in graph.nodes if n.op == "cat")
-    a, b = branch_shares(graph, merge, main_output(graph))
+    a, b = branch_shares(forward(Walks(graph)), merge, main_output(graph))
     assert (a.share, b.share) == pytest.approx((0.75, 0.25))
     assert a.field is not None
     assert a.field[4, 4] == pytest.approx(1)
@@ -192,7 +194,7 @@ def test_a_sum_of_sums_is_one_merge() -> None:
     graph = graph_of(Sum(), 3, 17, 17)
     node = main_output(graph)
     assert len(incoming(graph, node)) == 3
-    shares = branch_shares(graph, node, node)
+    shares = branch_shares(forward(Walks(graph)), node, node)
     assert [s.share for s in shares] == pytest.approx([1 / 3] * 3)
     assert [s.far for s in shares] == pytest.approx([0, 0, 0]) or sum(s.far for s in shares) == 1
 
@@ -209,7 +211,7 @@ def test_shares_of_a_nested_merge_leave_out_what_goes_round_it() -> None:
     graph = graph_of(Decoder(), 3, 17, 17)
     layers = {layer.name: layer.output for layer in graph.layers}
     merge = layers["context.add:2"]
-    shares = branch_shares(graph, merge, main_output(graph))
+    shares = branch_shares(forward(Walks(graph)), merge, main_output(graph))
     assert [s.share for s in shares] == pytest.approx([1 / 3] * 3)
 
 
@@ -250,7 +252,7 @@ def test_a_flattened_head_reads_every_position_alike() -> None:
 
 def test_any_node_can_be_the_origin() -> None:
     graph = graph_of(nn.Sequential(conv(3, 8, stride=2), conv(8, 5)), 3, 19, 19)
-    out = expected_erf(graph, main_output(graph), origin=graph.layers[0].output)
+    out = expected_erf(forward(Walks(graph)), main_output(graph), origin=graph.layers[0].output)
     assert out.energy is not None
     assert out.energy.shape == (9, 9)
     assert np.allclose(out.energy[3:6, 3:6], 1 / 9)
@@ -266,11 +268,11 @@ def test_an_operation_without_a_rule_is_named_and_no_map_is_shown() -> None:
             return self.body(x).flatten(2).softmax(-1)
 
     graph = graph_of(Soft(), 3, 9, 9)
-    out = expected_erf(graph, main_output(graph))
+    out = expected_erf(forward(Walks(graph)), main_output(graph))
     assert out.energy is None
     assert out.missing == ("softmax (softmax)",)
-    assert branch_shares(graph, main_output(graph), main_output(graph)) == []
-    assert coherent_response(graph, main_output(graph)).missing == out.missing
+    assert branch_shares(forward(Walks(graph)), main_output(graph), main_output(graph)) == []
+    assert coherent_response(forward(Walks(graph)), main_output(graph)).missing == out.missing
 
 
 def test_response_normalisation_hardly_changes_the_field() -> None:
@@ -282,14 +284,14 @@ def test_response_normalisation_hardly_changes_the_field() -> None:
 def test_a_unit_outside_its_map_is_an_error() -> None:
     graph = graph_of(conv(3, 4), 3, 9, 9)
     with pytest.raises(IndexError, match="outside the map"):
-        expected_erf(graph, main_output(graph), (7, 0))
+        expected_erf(forward(Walks(graph)), main_output(graph), (7, 0))
 
 
 def test_without_pooling_a_coherent_change_is_heard_like_independent_pixels() -> None:
     model = nn.Sequential(conv(3, 8), nn.ReLU(), conv(8, 8, padding=4, dilation=4))
     graph = graph_of(model, 3, 21, 21)
-    out = coherent_response(graph, main_output(graph), region=np.ones((21, 21), bool))
-    assert out.response == pytest.approx(expected_erf(graph, main_output(graph)).gain)
+    out = coherent_response(forward(Walks(graph)), main_output(graph), region=np.ones((21, 21), bool))
+    assert out.response == pytest.approx(expected_erf(forward(Walks(graph)), main_output(graph)).gain)
     assert out.ratio == pytest.approx(1)
 
 
@@ -297,7 +299,7 @@ def test_a_global_mean_hears_a_coherent_change_as_one() -> None:
     graph = graph_of(nn.AdaptiveAvgPool2d(1), 1, 6, 6)
     region = np.zeros((6, 6), bool)
     region[:, 3:] = True
-    out = coherent_response(graph, main_output(graph), region=region)
+    out = coherent_response(forward(Walks(graph)), main_output(graph), region=region)
     assert out.response == pytest.approx(1 / 4)  # half of the pixels, 1/36 each, summed and squared
     assert out.energy == pytest.approx(18 / 36**2)
 
@@ -305,7 +307,7 @@ def test_a_global_mean_hears_a_coherent_change_as_one() -> None:
 def test_coherent_shares_add_up() -> None:
     graph = graph_of(Sum(), 3, 17, 17)
     node = main_output(graph)
-    out = coherent_response(graph, node, region=np.ones((17, 17), bool), branches=node)
+    out = coherent_response(forward(Walks(graph)), node, region=np.ones((17, 17), bool), branches=node)
     assert out.shares == pytest.approx((1 / 3, 1 / 3, 1 / 3))
 
 
@@ -320,10 +322,10 @@ def test_batch_norm_holds_down_what_all_of_a_photograph_shares() -> None:
     model = nn.Sequential(conv(3, 64, padding=1), nn.BatchNorm2d(64))
     graph = graph_of(model, 3, 33, 33)
     region = np.ones((33, 33), bool)
-    white = coherent_response(graph, main_output(graph), region=region)
+    white = coherent_response(forward(Walks(graph)), main_output(graph), region=region)
     assert white.ratio == pytest.approx(1, rel=1e-3)
-    setting = Setting(images="natural")
-    natural = coherent_response(graph, main_output(graph), region=region, setting=setting)
+    setting = Premises(images="natural")
+    natural = coherent_response(forward(Walks(graph), setting), main_output(graph), region=region)
     assert natural.ratio < 0.8
 
 

@@ -11,8 +11,10 @@ from torch import nn
 
 from archlens.analyses.expected.backward.transposed import Recorded
 from archlens.analyses.expected.field import expected_erf
-from archlens.analyses.expected.forward.walk import Setting, forward
+from archlens.analyses.expected.forward.state import Premises
+from archlens.analyses.expected.forward.walk import forward
 from archlens.analyses.expected.shares import expected_shares
+from archlens.analyses.fields.walks import Walks
 from archlens.analyses.structure.class_score import main_output
 from archlens.capture.run import capture_module
 
@@ -20,7 +22,7 @@ from archlens.capture.run import capture_module
 def test_one_convolution_by_hand() -> None:
     """3 x 3, padded: the middle reads nine pixels alike, a corner only four."""
     graph = capture_module(nn.Conv2d(1, 4, 3, padding=1), (1, 5, 5))
-    shares = expected_shares(graph, main_output(graph), (1, 1)).shares
+    shares = expected_shares(forward(Walks(graph)), main_output(graph), (1, 1)).shares
     assert shares is not None
     ninth, sixth, fourth = 1 / 9, 1 / 6, 1 / 4
     assert shares == pytest.approx(
@@ -40,7 +42,7 @@ def test_all_pixels_share_all_units() -> None:
     """Summed over the pixels, each unit's shares are 1."""
     graph = capture_module(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2)), (1, 8, 8))
     node = main_output(graph)
-    every = [expected_shares(graph, node, (y, x)).shares for y in range(8) for x in range(8)]
+    every = [expected_shares(forward(Walks(graph)), node, (y, x)).shares for y in range(8) for x in range(8)]
     assert sum(s for s in every if s is not None) == pytest.approx(np.ones((3, 3)))
 
 
@@ -49,13 +51,13 @@ def test_it_is_the_transpose_of_the_walk_from_each_unit(name: str) -> None:
     """Beside it only what depends on the unit: negligible lags that are dropped, the weights of gates."""
     graph = capture_module(NETWORKS[name][0](), (3, 48, 48))
     node = main_output(graph)
-    moments = forward(graph, Setting(batch=4))
+    moments = forward(Walks(graph), Premises(batch=4))
     pixel = (20, 27)
-    shares = expected_shares(graph, node, pixel, moments=moments).shares
+    shares = expected_shares(moments, node, pixel).shares
     assert shares is not None
     rows, columns = shares.shape
     for unit in ((rows // 2, columns // 2), (0, 0), (rows - 1, columns // 3)):
-        energy = expected_erf(graph, node, unit, moments=moments).energy
+        energy = expected_erf(moments, node, unit).energy
         assert energy is not None
         assert shares[unit] == pytest.approx(energy[pixel], rel=0.02, abs=1e-12)
 
@@ -67,7 +69,7 @@ def test_shares_between_layers() -> None:
         (3, 16, 16),
     )
     origin = graph.layers[0].output
-    shares = expected_shares(graph, main_output(graph), (4, 4), origin).shares
+    shares = expected_shares(forward(Walks(graph)), main_output(graph), (4, 4), origin).shares
     assert shares is not None
     assert shares.shape == (8, 8)
     assert shares[3:6, 3:6] == pytest.approx(np.full((3, 3), 1 / 9))
@@ -83,7 +85,7 @@ def test_sampled_networks_agree() -> None:
     )  # fmt: skip
     graph = capture_module(model, (3, 12, 12))
     pixel, units = (4, 5), ((2, 2), (0, 1), (4, 3))
-    shares = expected_shares(graph, main_output(graph), pixel).shares
+    shares = expected_shares(forward(Walks(graph)), main_output(graph), pixel).shares
     assert shares is not None
     generator = torch.Generator().manual_seed(0)
     found: dict[tuple[int, int], list[tuple[float, float]]] = {u: [] for u in units}

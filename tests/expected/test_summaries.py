@@ -50,8 +50,8 @@ def test_a_gaussian_is_summarised_by_its_sigma() -> None:
     line = np.exp(-(x**2) / 2 / 20.0**2)
     out = summarise(np.outer(line, line))
     assert out.sigma == pytest.approx((20, 20), rel=1e-3)
-    assert out.sides[0.5] == pytest.approx(2 * 20 * 1.0518, rel=1e-3)  # erf(h / (s sqrt 2))^2 = 1/2
-    assert out.relative[0.5] == pytest.approx(out.sides[0.5] / 201)
+    assert out.sides[50] == pytest.approx(2 * 20 * 1.0518, rel=1e-3)  # erf(h / (s sqrt 2))^2 = 1/2
+    assert out.relative[50] == pytest.approx(out.sides[50] / 201)
     assert not out.hits_border
 
 

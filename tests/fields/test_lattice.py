@@ -127,8 +127,8 @@ def test_interior_units_see_the_theoretical_field(make) -> None:
     graph = capture_module(make(), (1, 192, 192))
     fields, found = receptive_fields(graph), boxes(graph)
     for node in graph.nodes[1:]:
-        supports = support_phases(graph, node.id)
         field = fields[node.id]
+        supports = support_phases(graph, node.id, field)
         sizes = {}
         for unit, lit in supports.items():
             places = np.argwhere(lit)

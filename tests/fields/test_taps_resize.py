@@ -46,7 +46,7 @@ def test_weights_are_torchs(mode: Any, align: bool) -> None:
             if mode == "nearest" and m in (n, 2 * n):
                 scale = None  # as the lowering has it for images
             geometry = Resize(mode, align, scale)
-            ours = matrix(geometry, n, m).toarray()
+            ours = matrix(geometry, n, m).dense
             index = reads(geometry, n, m)
             read = np.zeros((m, n), bool)
             for t in range(index.shape[1]):

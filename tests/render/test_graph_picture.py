@@ -11,7 +11,7 @@ import pytest
 from archlens.errors import MissingPackageError
 from archlens.pipeline import analyze
 from archlens.render.graph.cards import COLOUR_BY
-from archlens.render.graph.dot import GraphStyle, box_ids, graph_dot, graph_image, graph_svg
+from archlens.render.graph.dot import GraphStyle, graph_dot, graph_element, graph_image, graph_svg
 from archlens.render.graph.drawing import PAGE, Frame, drawing
 from archlens.render.svg import finish
 from archlens.report import Report
@@ -57,11 +57,11 @@ def test_without_folding_every_layer_says_its_op_shape_and_field(fcn: Report) ->
     assert len(shown.boxes) == len(fcn.layers)
     for row in fcn.layers:
         assert row.name.split(".")[-1] in dot
-        assert "×".join(map(str, row.shape[1:])) in dot
+        assert "x".join(map(str, row.shape[1:])) in dot
         assert row.rf is not None
         assert row.rf.size is None or f"RF {'|'.join(map(str, row.rf.sizes[0]))}" in dot  # type: ignore[index]
-    assert "conv 7×7" in dot
-    assert "max 2×2 s2" in dot
+    assert "conv 7x7" in dot
+    assert "max 2x2 s2" in dot
 
 
 def test_resnet_blocks_fold(deeplab: Report) -> None:
@@ -71,7 +71,7 @@ def test_resnet_blocks_fold(deeplab: Report) -> None:
     dot = words(graph_dot(deeplab))
     assert "× 22" in dot
     assert "RF 139→811" in dot
-    assert "1×1 · 3×3 · 1×1 + skip" in dot
+    assert "1x1 · 3x3 · 1x1 + skip" in dot
 
 
 def test_blocks_that_differ_do_not_fold(deeplab: Report) -> None:
@@ -91,7 +91,7 @@ def test_context_module_is_opened_and_framed(deeplab: Report) -> None:
     assert names[:5] == ["aspp.conv1x1", "aspp.rate6", "aspp.rate12", "aspp.rate18", "aspp.image_pooling"]
     dot = words(graph_dot(deeplab))
     assert "context module, 5 branches" in dot
-    assert all(f"conv 3×3 d{rate}" in dot for rate in (6, 12, 18))
+    assert all(f"conv 3x3 d{rate}" in dot for rate in (6, 12, 18))
     assert "concat of 5" in dot
 
 
@@ -174,12 +174,13 @@ def test_svg_is_xml_with_ids_of_layers(deeplab: Report) -> None:
     pytest.importorskip("pygraphviz")
     from xml.etree import ElementTree
 
-    text = graph_svg(deeplab, GraphStyle(prefix="p1-"), standalone=False)
+    text, shown = graph_element(deeplab, "p1-")
     tree = ElementTree.fromstring(text)
     ids = [e.attrib["id"] for e in tree.iter() if "id" in e.attrib]
     assert len(ids) == len(set(ids))
     assert all(i.startswith("p1-") for i in ids)
-    assert set(box_ids(deeplab, GraphStyle(prefix="p1-")).values()) <= set(ids)
+    assert shown.keys() == {layer.name for layer in deeplab.layers}
+    assert set(shown.values()) <= set(ids)
     assert len(text) < 120_000
     assert "currentColor" in text
     assert "<style" not in text

@@ -6,6 +6,7 @@ import pytest
 from context_nets import aspp, graph_of, plain, ppm
 
 from archlens.analyses.fields.theoretical import receptive_fields
+from archlens.analyses.fields.walks import Walks
 from archlens.analyses.structure.class_score import class_score
 from archlens.analyses.structure.context import context_module
 from archlens.analyses.structure.cost import totals
@@ -27,7 +28,7 @@ def size(graph: Graph) -> int | None:
 def test_a_cut_equals_the_network_without_the_branch(how: str, gone: int) -> None:
     rates = (1, 3, 6, 2)
     graph = graph_of(aspp(rates, how))
-    module = context_module(graph)
+    module = context_module(Walks(graph))
     assert module is not None
     made = cut(graph, module, {f"head.rate{gone}"})
     other = graph_of(aspp([r for r in rates if r != gone], how))
@@ -40,10 +41,10 @@ def test_a_cut_equals_the_network_without_the_branch(how: str, gone: int) -> Non
 
 def test_all_but_the_narrowest() -> None:
     graph = graph_of(ppm())
-    module = context_module(graph)
+    module = context_module(Walks(graph))
     assert module is not None
     made = cut_all(graph, module)
-    assert context_module(made) is None
+    assert context_module(Walks(made)) is None
     field = receptive_fields(made)[class_score(made)]
     assert field is not None
     assert field[0].kind == "local"
@@ -61,7 +62,7 @@ def test_rates_keep_the_maps_and_the_centres() -> None:
 
 def test_bins_become_one() -> None:
     graph = graph_of(ppm((1, 2, 3)))
-    module = context_module(graph)
+    module = context_module(Walks(graph))
     assert module is not None
     made = bins_to_one(graph, module)
     other = graph_of(ppm((1,)))
@@ -85,12 +86,12 @@ def test_an_image_level_branch_makes_the_field_global() -> None:
 
 def test_what_a_user_may_ask_for() -> None:
     graph = graph_of(aspp((1, 3, 6)))
-    assert size(edited(graph, "head.rate6")) == 39
-    assert size(edited(graph, "head.rate6.0")) == 39  # a layer of the branch
-    assert size(edited(graph, "all")) == 23
-    assert size(edited(graph, "rates=1")) == 23
-    assert size(edited(graph, "head.rate6=2")) == 39
-    assert len(edited(graph_of(ppm()), "bins=1").nodes) == len(graph_of(ppm()).nodes)
+    assert size(edited(Walks(graph), "head.rate6")) == 39
+    assert size(edited(Walks(graph), "head.rate6.0")) == 39  # a layer of the branch
+    assert size(edited(Walks(graph), "all")) == 23
+    assert size(edited(Walks(graph), "rates=1")) == 23
+    assert size(edited(Walks(graph), "head.rate6=2")) == 39
+    assert len(edited(Walks(graph_of(ppm())), "bins=1").nodes) == len(graph_of(ppm()).nodes)
 
 
 @pytest.mark.parametrize(
@@ -104,9 +105,9 @@ def test_what_a_user_may_ask_for() -> None:
 )
 def test_what_it_may_not_be(edit: str, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
-        edited(graph_of(aspp((1, 3, 6))), edit)
+        edited(Walks(graph_of(aspp((1, 3, 6)))), edit)
 
 
 def test_a_cut_needs_a_context_module() -> None:
     with pytest.raises(UsageError, match="no context module"):
-        edited(graph_of(plain()), "all")
+        edited(Walks(graph_of(plain())), "all")

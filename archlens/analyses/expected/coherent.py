@@ -30,7 +30,7 @@ from archlens.analyses.expected.forward.state import EPS, Forward, Moments
 from archlens.analyses.expected.forward.transfer import ShapedStep, fan_in, function, role, shaped_steps
 from archlens.analyses.expected.forward.walk import carried, deviation, slope_of_power
 from archlens.analyses.expected.summaries import far_region
-from archlens.analyses.fields.taps import matrix
+from archlens.analyses.fields.taps import Taps, matrix
 from archlens.analyses.fields.visible import reshape_like
 from archlens.graph import Along, Edge, Full, Graph, Node, Permute, Reshape
 
@@ -93,11 +93,11 @@ def coherent_response(
         region = far_region(start.map_size, fwd.walks.centre(node, unit, origin))
     arrived = walk_back(fwd, {node: delta(graph.nodes[node], unit)}, origin).get(origin)
     energy = 0.0 if arrived is None else float(spatial(start, arrived)[region].sum())
-    response = respond(fwd, node, unit, region, origin, {})
+    (response,) = respond(fwd, node, unit, [region], origin, {})
     if branches is None:
         return CoherentResponse(response, energy)
     edges = incoming(graph, branches) if isinstance(branches, int) else list(branches)
-    parts = [respond(fwd, node, unit, region, origin, cut(graph, e, edges, node)) for e in edges]
+    parts = [respond(fwd, node, unit, [region], origin, cut(graph, e, edges, node))[0] for e in edges]
     total = sum(parts) or 1.0
     return CoherentResponse(response, energy, tuple(p / total for p in parts))
 
@@ -105,7 +105,7 @@ def coherent_response(
 @dataclass(frozen=True)
 class _Tangent:
     """Second moment of the change at a place, and its amplitude across places; shaped like the node with
-    size 1 along channels."""
+    size 1 along channels, and one region after the other along a last dimension."""
 
     own: Floats
     across: Floats
@@ -115,16 +115,17 @@ def respond(
     fwd: Forward,
     node: int,
     unit: Sequence[int],
-    region: Bools,
+    regions: Sequence[Bools],
     origin: int,
     only: Mapping[int, frozenset[int]],
-) -> float:
-    """The response alone, as in `coherent_response`, along the edges that `only` leaves (see `cut`)."""
+) -> list[float]:
+    """The response alone to each of some regions, as in `coherent_response`, along the edges that `only`
+    leaves (see `cut`)."""
     graph = fwd.graph
     start = graph.nodes[origin]
     channels = float(np.prod([n for d, n in enumerate(start.shape) if d not in start.positions]))
     shape = [n if d in start.positions else 1 for d, n in enumerate(start.shape)]
-    pattern = region.astype(float).reshape(shape)  # in one channel, any of them
+    pattern = np.stack([r.astype(float).reshape(shape) for r in regions], axis=-1)  # in any one channel
     tangents: dict[int, _Tangent] = {origin: _Tangent(pattern / channels, pattern / np.sqrt(channels))}
     wanted = _wanted(graph, node, reaches(graph, origin))
     last = {e.source: n.id for n in graph.nodes[: node + 1] if n.id in wanted for e in n.edges}
@@ -142,10 +143,10 @@ def respond(
             if last[e.source] == n.id:
                 tangents.pop(e.source, None)
     if node not in tangents:
-        return 0.0
+        return [0.0] * len(regions)
     (energy,) = delta(graph.nodes[node], unit).values()
-    value = np.broadcast_to(tangents[node].own, energy.shape)[energy > 0].sum()
-    return float(value) * channels
+    values = np.broadcast_to(tangents[node].own, (*energy.shape, len(regions)))[energy > 0].sum(0)
+    return [float(value) * channels for value in values]
 
 
 def _wanted(graph: Graph, node: int, dependent: list[bool]) -> set[int]:
@@ -238,7 +239,7 @@ def _slopes(fwd: Forward, node: Node, index: int, law: Moments) -> tuple[float, 
     return 1.0, 1.0
 
 
-def _random(fwd: Forward, node: Node, steps: list[ShapedStep], t: _Tangent) -> _Tangent:
+def _random(fwd: Forward, node: Node, steps: Sequence[ShapedStep], t: _Tangent) -> _Tangent:
     """Own taps add up squared; across places equal taps meet, taken at the window's mean amplitude."""
     channels = fan_in(node)
     own, across, taps = t.own, t.across, 1.0
@@ -263,7 +264,7 @@ def _random(fwd: Forward, node: Node, steps: list[ShapedStep], t: _Tangent) -> _
     return _Tangent(own * gain / taps, across / taps * np.sqrt(gain)) if channels else t
 
 
-def _max_pool(fwd: Forward, node: Node, steps: list[ShapedStep], t: _Tangent) -> _Tangent:
+def _max_pool(fwd: Forward, node: Node, steps: Sequence[ShapedStep], t: _Tangent) -> _Tangent:
     """The winner is any of the window's values; it is likelier than they to be on the steep side."""
     own, across = t.own, t.across
     along = [s for s in steps if isinstance(s.step, Along) and s.positional]
@@ -272,9 +273,8 @@ def _max_pool(fwd: Forward, node: Node, steps: list[ShapedStep], t: _Tangent) ->
         step = taken.step
         if isinstance(step, Along) and taken.positional:
             n_in = taken.before[step.dim]
-            a = matrix(step.geometry, n_in, step.size).copy()
-            a.data[:] = 1.0
-            count = np.maximum(np.asarray(a.sum(axis=1)).ravel(), 1)
+            a = transfer.ones(matrix(step.geometry, n_in, step.size))
+            count = np.maximum(a.row_sums, 1)
             shape = [-1 if d == step.dim else 1 for d in range(own.ndim)]
             own = _apply(a, own, step.dim) / count.reshape(shape)
             across = _apply(a, across, step.dim) / count.reshape(shape)
@@ -293,23 +293,24 @@ def _step(node: Node, taken: ShapedStep, t: _Tangent) -> _Tangent:
     if not taken.positional:
         if isinstance(step.geometry, Full) and n_in == 1:
             return t
-        share = float(a.multiply(a).sum()) / step.size
+        share = a.squares / step.size
         return _Tangent(t.own * share, t.across * np.sqrt(share))
     if node.op in ("pixel_shuffle", "pixel_unshuffle", "unfold", "fold") and hasattr(step.geometry, "kernel"):
         a = matrix(step.geometry, n_in, step.size)
         if node.op in ("pixel_unshuffle", "unfold"):  # each channel reads one of the window's places
-            a = a / step.geometry.kernel
+            a = a.times(1.0 / step.geometry.kernel)
     across = _apply(a, t.across, step.dim)
     loose = np.maximum(t.own - t.across**2, 0.0)
-    return _Tangent(across**2 + _apply(a.multiply(a).tocsr(), loose, step.dim), across)
+    return _Tangent(across**2 + _apply(transfer.squared(a), loose, step.dim), across)
 
 
 def _moved(taken: ShapedStep, values: Floats) -> Floats:
+    last = values.shape[-1]
     if isinstance(taken.step, Permute):
-        return np.transpose(values, taken.step.dims)
+        return np.transpose(values, (*taken.step.dims, values.ndim - 1))
     if not isinstance(taken.step, Reshape):
         return values
-    out: Floats = reshape_like(values, taken.before, taken.after)
+    out: Floats = reshape_like(values, (*taken.before, last), (*taken.after, last))
     return out
 
 
@@ -317,12 +318,5 @@ def _expand(values: Floats, dim: int, size: int) -> Floats:
     return values if values.shape[dim] == size else np.repeat(values, size, axis=dim)
 
 
-def _apply(a: object, values: Floats, dim: int) -> Floats:
-    """A sparse matrix along one dimension."""
-    from scipy import sparse
-
-    m = sparse.csr_array(a)
-    moved = np.moveaxis(_expand(values, dim, m.shape[1]), dim, 0)
-    flat = m @ np.ascontiguousarray(moved.reshape(moved.shape[0], -1))
-    out: Floats = np.moveaxis(flat.reshape(m.shape[0], *moved.shape[1:]), 0, dim)
-    return out
+def _apply(a: Taps, values: Floats, dim: int) -> Floats:
+    return a.apply(_expand(values, dim, a.shape[1]), dim)

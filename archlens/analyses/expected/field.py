@@ -1,9 +1,16 @@
 """The expected effective receptive field, in closed form.
 
 Luo, Li, Urtasun & Zemel (NeurIPS 2016) measure the effective field as the gradient of a unit with respect to
-the image, averaged over random weights. The average needs no sampling: see `energy` for the walk and
-`moments` for what it needs to know about the activations. Every result carries its assumptions; where an
-operation has no rule there is no map, and `missing` names it.
+the image, averaged over random weights. The average needs no sampling. Two walks give it:
+
+* `forward/walk.py` goes from the image to the outputs and keeps for every node what its activations are like:
+  mean, variance, covariances over distance (`Moments` in `state.py`). Slopes of activations need them.
+* `backward/walk.py` goes from a unit back to the image and carries the energy of its gradient, E g(p)^2, and
+  where neighbouring gradients are added up later, E g(p) g(p + lag) over a few lags (`Band` in `lags.py`).
+
+`expected_erf` below puts them together; `shares.py`, `coherent.py` and `lens.py` ask further questions of the
+same walks. Every result carries its assumptions; where an operation has no rule there is no map, and
+`missing` names it.
 """
 
 from __future__ import annotations

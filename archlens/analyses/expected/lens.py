@@ -143,8 +143,8 @@ class Lens:
         at = graph.nodes[node].middle if unit is None else tuple(unit)
         far = far_region(graph.nodes[origin].map_size, self.walks.centre(node, at, origin))
         only = {} if through is None else cut(graph, through, edges, node)
-        answers = [respond(self.moments, node, at, region, origin, only) for region in (far, ~far)]
-        return answers[0], answers[1]
+        first, second = respond(self.moments, node, at, (far, ~far), origin, only)
+        return first, second
 
     def shares(self, edges: Edges, node: int, origin: int | None = None) -> list[BranchShare]:
         """How the unit's energy divides among branches; empty where an operation has no rule."""

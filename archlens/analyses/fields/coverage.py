@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,16 +69,6 @@ def coverage(graph: Graph, node: int, box: Box | None, origin: int | None = None
         least=float(share.min()),
         whole=float((share >= 1).mean()),
     )
-
-
-def inside_share(
-    box: Box, graph: Graph, node: int, unit: Sequence[int], sizes: Sequence[int]
-) -> float | None:
-    """Share of a theoretical field of these sides that lies inside the image: what borders leave."""
-    seen = box.unit(graph.nodes[node], unit)
-    if seen is None:
-        return None
-    return prod((hi - lo + 1) / n for lo, hi, n in zip(*seen, sizes, strict=True))
 
 
 def _positions_only(shape: Sequence[int], positions: Sequence[int]) -> tuple[int, ...]:

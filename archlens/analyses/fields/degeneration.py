@@ -70,10 +70,3 @@ def degeneration(graph: Graph, node: int) -> Degeneration | None:
             centre=prod(int(v[len(v) // 2]) for v in valid),
         )
     return None
-
-
-def closed_form(kernel: int, rate: int, side: int) -> float:
-    """Mean number of valid taps of a k x k window at this rate, zero-padded, on a side x side map."""
-    half = kernel // 2
-    axis = 1 + 2 * sum(max(side - t * rate, 0) for t in range(1, half + 1)) / side
-    return axis**2

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from archlens.analyses.fields.support import at_unit, by_matrix, on_positions
+from archlens.analyses.fields.support import at_unit, on_positions
 from archlens.analyses.fields.taps import pattern, reads
 from archlens.analyses.fields.visible import reshape_like
 from archlens.graph import Along, Full, Geometry, Graph, Keep, Permute, Reshape, Step
@@ -84,4 +84,4 @@ def _on(lit: Bools, dim: int, geometry: Geometry, n_in: int, n_out: int) -> Bool
     if lit.shape[dim] == 1 and n_in != 1:
         some = (reads(geometry, n_in, n_out) >= 0).any(axis=1)
         return lit if some.all() else lit & some.reshape([-1 if d == dim else 1 for d in range(lit.ndim)])
-    return by_matrix(lit, dim, pattern(geometry, n_in, n_out))
+    return pattern(geometry, n_in, n_out).apply(lit.astype(float), dim) > 0

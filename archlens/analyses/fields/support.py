@@ -201,7 +201,7 @@ def _back(lit: Bools, dim: int, geometry: Geometry, n_in: int, n_out: int) -> Bo
             return _gather(lit, dim, n_in, stride, [t * dilation - padding for t in range(kernel)])
         case Roll(shift):
             return np.roll(lit, -shift, dim)
-    return by_matrix(lit, dim, pattern(geometry, n_in, n_out).T)
+    return pattern(geometry, n_in, n_out).apply_transposed(lit.astype(float), dim) > 0
 
 
 def _scatter(lit: Bools, dim: int, n_in: int, stride: int, offsets: Sequence[int]) -> Bools:
@@ -226,10 +226,3 @@ def _gather(lit: Bools, dim: int, n_in: int, stride: int, offsets: Sequence[int]
         if first <= last:
             to[first : last + 1] |= given[first * stride + offset : last * stride + offset + 1 : stride]
     return out
-
-
-def by_matrix(lit: Bools, dim: int, taps: object) -> Bools:
-    """A sparse pattern (n_to, n_from) applied along a dimension: where any tap is lit."""
-    moved = np.moveaxis(lit, dim, 0)
-    counts = taps @ moved.reshape(len(moved), -1).astype(np.float32)  # type: ignore[operator]
-    return np.moveaxis((counts > 0).reshape(-1, *moved.shape[1:]), 0, dim)

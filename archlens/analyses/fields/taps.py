@@ -4,8 +4,7 @@ Every geometry is, along its dimension, a sparse matrix A of shape (n_out, n_in)
 Two forms of it, both cached by geometry and sizes:
 
 * `reads`  - (n_out, k) input indices, -1 where a row has fewer than k taps; for the box walk;
-* `matrix` - the weighted matrix in CSR form; for supports (its pattern) and the effective field
-  (its weights).
+* `matrix` - the weighted matrix, as `Taps`; for supports (its pattern) and the effective field (its weights).
 
 Windows have weight 1 a tap (what a convolution or a pooling does with it is the analysis' business);
 resizes have their interpolation weights, adaptive pools and means 1/n.
@@ -13,8 +12,9 @@ resizes have their interpolation weights, adaptive pools and means 1/n.
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from functools import cached_property, lru_cache
+from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,9 +32,6 @@ from archlens.graph import (
     TransposedWindow,
     Window,
 )
-
-if TYPE_CHECKING:
-    from scipy import sparse
 
 Indices = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -54,29 +51,236 @@ def reads(geometry: Geometry, n_in: int, n_out: int) -> Indices:
 
 
 @lru_cache(maxsize=1024)
-def matrix(geometry: Geometry, n_in: int, n_out: int) -> sparse.csr_array:
+def matrix(geometry: Geometry, n_in: int, n_out: int) -> Taps:
     """The (n_out, n_in) tap matrix with its weights. Duplicate taps (clamped borders) are summed."""
-    from scipy import sparse  # a quarter of a second that boxes and fields don't need
-
     if isinstance(geometry, Full):
-        return sparse.csr_array(np.full((n_out, n_in), 1.0 / n_in))
+        rows, cols = np.divmod(np.arange(n_out * n_in), n_in)
+        return Taps((n_out, n_in), rows, cols, np.full(n_out * n_in, 1.0 / n_in))
     index, weight = _taps(geometry, n_in, n_out)
-    rows, cols = np.nonzero((index >= 0) & (weight != 0))
-    out = sparse.coo_array((weight[rows, cols], (rows, index[rows, cols])), shape=(n_out, n_in))
-    return out.tocsr()
+    rows, slots = np.nonzero((index >= 0) & (weight != 0))
+    return Taps.summed((n_out, n_in), rows, index[rows, slots], weight[rows, slots], _move(geometry))
 
 
 @lru_cache(maxsize=1024)
-def pattern(geometry: Geometry, n_in: int, n_out: int) -> sparse.csr_array:
-    """The same matrix with every read tap set to 1 (float32: counts stay exact below 2**24)."""
-    from scipy import sparse
-
+def pattern(geometry: Geometry, n_in: int, n_out: int) -> Taps:
+    """The same matrix with every read tap set to 1."""
     index = reads(geometry, n_in, n_out)
-    rows, cols = np.nonzero(index >= 0)
-    hits = np.ones(len(rows), np.float32)
-    out = sparse.coo_array((hits, (rows, index[rows, cols])), shape=(n_out, n_in)).tocsr()
-    out.data[:] = 1
-    return out
+    rows, slots = np.nonzero(index >= 0)
+    hits = np.ones(len(rows))
+    return Taps.summed((n_out, n_in), rows, index[rows, slots], hits, _move(geometry)).ones()
+
+
+def _move(geometry: Geometry) -> tuple[int, int] | None:
+    """By how much (output, input) move on from one use of a tap to the next, where that is regular."""
+    match geometry:
+        case Window(stride=stride):
+            return 1, stride
+        case TransposedWindow(stride=stride):
+            return stride, 1
+        case Slice(step=step) if step > 0:
+            return 1, step
+        case Pad(mode="constant") | Roll():
+            return 1, 1
+    return None
+
+
+class Taps:
+    """A sparse matrix along one dimension, and how it goes over a map.
+
+    Windows are regular: each of their taps is a slice of the input that lands on a slice of the output, and
+    goes over as that. Anything else is small and goes over as a dense matrix, or large, and then as scipy's.
+
+    Attributes:
+        shape: (n_out, n_in).
+        rows, cols, data: Output index, input index and weight of each entry, by row and then by column.
+        move: By how much (row, column) move on from one use of a tap to the next; None: not regular.
+    """
+
+    MOST_RUNS = 24
+    SMALL = 2**18
+    """Entries of a matrix up to which dense is as good as sparse."""
+    WIDE = 2**14
+    """Entries of a map up to which looking for its empty borders costs more than it saves."""
+
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        rows: Indices,
+        cols: Indices,
+        data: Floats,
+        move: tuple[int, int] | None = None,
+    ) -> None:
+        self.shape, self.rows, self.cols, self.data, self.move = shape, rows, cols, data, move
+
+    @classmethod
+    def summed(
+        cls,
+        shape: tuple[int, int],
+        rows: Indices,
+        cols: Indices,
+        data: Floats,
+        move: tuple[int, int] | None,
+    ) -> Taps:
+        """Of entries in any order, of which those at one place add up."""
+        key = rows * shape[1] + cols
+        order = np.argsort(key, kind="stable")
+        key, first = np.unique(key[order], return_index=True)
+        added = np.add.reduceat(data[order], first) if len(key) else data
+        return cls(shape, key // shape[1], key % shape[1], added, move)
+
+    # -------------------------------------------------------------- as numbers
+
+    def sum(self) -> float:
+        return float(self.data.sum())
+
+    @property
+    def squares(self) -> float:
+        """The sum of the squared weights."""
+        return float((self.data * self.data).sum())
+
+    @cached_property
+    def row_sums(self) -> Floats:
+        """(n_out,): what each output's weights add up to."""
+        return np.asarray(np.bincount(self.rows, self.data, minlength=self.shape[0]), float)
+
+    @cached_property
+    def by_row(self) -> tuple[Indices, Floats]:
+        """(n_out, k) columns and weights; absent entries have weight 0."""
+        counts = np.bincount(self.rows, minlength=self.shape[0])
+        slots = np.arange(len(self.rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+        index = np.zeros((self.shape[0], int(counts.max(initial=1))), np.int64)
+        weight = np.zeros(index.shape)
+        index[self.rows, slots], weight[self.rows, slots] = self.cols, self.data
+        return index, weight
+
+    @cached_property
+    def dense(self) -> Floats:
+        """(n_out, n_in), with its zeros."""
+        out = np.zeros(self.shape)
+        out[self.rows, self.cols] = self.data
+        return out
+
+    # -------------------------------------------------------------- others made of it
+
+    def _with(self, data: Floats) -> Taps:
+        return Taps(self.shape, self.rows, self.cols, data, self.move)
+
+    def times(self, factor: float) -> Taps:
+        return self._with(self.data * factor)
+
+    def weighted(self, outputs: Floats) -> Taps:
+        """Each output times a factor of its own."""
+        return self._with(outputs[self.rows] * self.data)
+
+    def squared(self) -> Taps:
+        """Each weight squared."""
+        return self._with(self.data * self.data)
+
+    def ones(self) -> Taps:
+        """The same taps with weight 1."""
+        return self._with(np.ones(len(self.data)))
+
+    def where(self, keep: NDArray[np.bool_]) -> Taps:
+        """Some of its entries."""
+        return Taps(self.shape, self.rows[keep], self.cols[keep], self.data[keep], self.move)
+
+    def common(self, other: Taps) -> Taps:
+        """Products of the weights where both have entries."""
+        width = self.shape[1]
+        _, own, others = np.intersect1d(
+            self.rows * width + self.cols, other.rows * width + other.cols, True, return_indices=True
+        )
+        kept = self.where(own)
+        return kept._with(kept.data * other.data[others])
+
+    def shifted(self, rows: int, cols: int) -> Taps:
+        """The matrix of a[o + rows, i + cols]; zero outside."""
+        if rows == 0 and cols == 0:
+            return self
+        o, i = self.rows - rows, self.cols - cols
+        keep = (o >= 0) & (o < self.shape[0]) & (i >= 0) & (i < self.shape[1])
+        return Taps(self.shape, o[keep], i[keep], self.data[keep], self.move)
+
+    # -------------------------------------------------------------- over a map
+
+    def apply(self, values: Floats, dim: int) -> Floats:
+        """The matrix times a map along a dimension of n_in: one of n_out."""
+        return self._over(values, dim, 0)
+
+    def apply_transposed(self, values: Floats, dim: int) -> Floats:
+        """Its transpose times a map along a dimension of n_out: one of n_in."""
+        return self._over(values, dim, 1)
+
+    @cached_property
+    def _runs(self) -> list[tuple[tuple[int, int], int, Floats | None]] | None:
+        """((first row, first column), length, weights where they are not 1) of what is regular, so that each
+        row's columns come in order; None where it goes over as a matrix."""
+        if self.move is None:
+            return None
+        down, right = self.move
+        tap = self.cols * down - self.rows * right
+        order = np.argsort(tap, kind="stable")
+        breaks = np.flatnonzero((np.diff(tap[order]) != 0) | (np.diff(self.rows[order]) != down)) + 1
+        if len(breaks) >= self.MOST_RUNS and prod(self.shape) <= self.SMALL:
+            return None
+        out: list[tuple[tuple[int, int], int, Floats | None]] = []
+        for part in np.split(order, breaks) if len(order) else []:
+            weights = self.data[part]
+            start = int(self.rows[part[0]]), int(self.cols[part[0]])
+            out.append((start, len(part), None if (weights == 1).all() else weights[:, None]))
+        return out
+
+    def _over(self, values: Floats, dim: int, to: int) -> Floats:
+        before, after = values.shape[:dim], values.shape[dim + 1 :]
+        flat = values.reshape(prod(before), values.shape[dim], prod(after))
+        size = self.shape[to]
+        if self._runs is None:
+            return self._as_matrix(flat, to).reshape(*before, size, *after)
+        out = np.zeros((flat.shape[0], size, flat.shape[2]))
+        box = _lit(flat) if flat.size > self.WIDE else tuple((0, n) for n in flat.shape)
+        (top, bottom), (low, high), (left, right) = box
+        take, give = flat[top:bottom, :, left:right], out[top:bottom, :, left:right]
+        assert self.move is not None
+        strides = self.move
+        for start, length, weights in self._runs if to == 0 else reversed(self._runs):
+            first = max(0, -((start[1 - to] - low) // strides[1 - to]))
+            last = min(length, (high - 1 - start[1 - to]) // strides[1 - to] + 1)
+            if first < last:
+                goes, comes = (
+                    slice(start[k] + first * strides[k], start[k] + (last - 1) * strides[k] + 1, strides[k])
+                    for k in (to, 1 - to)
+                )
+                part = take[:, comes]
+                give[:, goes] += part if weights is None else part * weights[first:last]
+        return out.reshape(*before, size, *after)
+
+    def _as_matrix(self, flat: Floats, to: int) -> Floats:
+        if prod(self.shape) <= self.SMALL:
+            a = self.dense if to == 0 else self.dense.T
+            if flat.shape[2] == 1:
+                return np.asarray(flat[:, :, 0] @ a.T)
+            return np.asarray(a @ flat)
+        from scipy import sparse  # seldom needed, and slow to import
+
+        whole = sparse.csr_array((self.data, (self.rows, self.cols)), shape=self.shape)
+        moved = np.moveaxis(flat, 1, 0)
+        out = (whole if to == 0 else whole.T) @ moved.reshape(len(moved), -1)
+        return np.ascontiguousarray(np.moveaxis(out.reshape(-1, *moved.shape[1:]), 0, 1))
+
+
+def _lit(flat: Floats) -> tuple[tuple[int, int], ...]:
+    """The smallest box that holds all that is not 0, as (first, one past the last) a dimension."""
+    ends = (flat[0], flat[-1], flat[:, 0], flat[:, -1], flat[:, :, 0], flat[:, :, -1])
+    if all(end.any() for end in ends):  # a map that is lit all over: nothing to look for
+        return tuple((0, n) for n in flat.shape)
+    sides: NDArray[np.bool_] = np.any(flat, axis=1)
+    outer, inner = _range(sides, 1), _range(sides, 0)
+    return outer, _range(flat[outer[0] : outer[1], :, inner[0] : inner[1]], (0, 2)), inner
+
+
+def _range(values: NDArray[Any], axes: int | tuple[int, ...]) -> tuple[int, int]:
+    found = np.flatnonzero(np.any(values, axis=axes))
+    return (int(found[0]), int(found[-1]) + 1) if len(found) else (0, 0)
 
 
 def _taps(geometry: Geometry, n_in: int, n_out: int) -> tuple[Indices, Floats]:

@@ -66,8 +66,13 @@ class AxisField:
 Field = tuple[AxisField, ...]
 
 
-def receptive_fields(graph: Graph, origin: int | None = None) -> list[Field | None]:
+def receptive_fields(
+    graph: Graph, origin: int | None = None, known: Sequence[Field | None] = ()
+) -> list[Field | None]:
     """The theoretical field of every node, seen from the input or from another node.
+
+    Args:
+        known: The fields of the first nodes, from a graph that begins with the same ones.
 
     Returns:
         Per node one `AxisField` an axis of the origin; None where it does not depend on the origin.
@@ -77,8 +82,8 @@ def receptive_fields(graph: Graph, origin: int | None = None) -> list[Field | No
     start = graph.nodes[origin]
     axes = [atom.axis for dim in start.positions for atom in start.layout[dim] if atom.axis >= 0]
     spans = [start.axis_dim(a) for a in axes]
-    out: list[Field | None] = [None] * len(graph.nodes)
-    for node in graph.nodes:
+    out: list[Field | None] = [*known, *[None] * (len(graph.nodes) - len(known))]
+    for node in graph.nodes[len(known) :]:
         if node.id == origin:
             out[node.id] = tuple(AxisField("local", POINT) for _ in axes)
             continue
@@ -102,13 +107,13 @@ def _follow(graph: Graph, node: Node, edge: Edge, field: AxisField, axis: int) -
     here = graph.nodes[edge.source]
     shape, layout = here.shape, here.layout
     masked = any(isinstance(step, Keep) for step in edge.steps)
-    if node.op not in _MOVES:
+    if node.op not in _MOVES and (field.cover != 1.0 or field.inner):
         field = replace(field, cover=1.0, inner=False)
     for step in edge.steps:
         if isinstance(step, Along) and any(a.axis == axis for a in layout[step.dim]):
             field = _along(field, step, layout, axis, shape[step.dim], node.id, masked)
         layout, shape = carry(layout, shape, step)
-    if field.path is not None and _dims(layout, axis) != _dims(node.layout, axis):
+    if field.path is not None and layout != node.layout and _dims(layout, axis) != _dims(node.layout, axis):
         return _worse(field, "varies", node.id)  # another branch brings this axis along another dimension
     return field
 
@@ -170,7 +175,7 @@ def _worse(field: AxisField, kind: Kind, node: int) -> AxisField:
 def _merge(branches: Sequence[AxisField], node: Node, axis: int, extent: int) -> AxisField:
     """The hull of several branches."""
     if len(branches) == 1:
-        return replace(branches[0], aligned=True)
+        return branches[0] if branches[0].aligned else replace(branches[0], aligned=True)
     worst = max(branches, key=lambda b: _ORDER.index(b.kind))
     pieces = [b for b in branches if b.path is not None and b.cover < 1]
     if pieces and len({b.path for b in branches}) > 1 and sum(b.cover for b in branches) < 1.001:

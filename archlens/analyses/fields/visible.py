@@ -59,21 +59,22 @@ class Box:
         return low, high
 
 
-def boxes(graph: Graph, origin: int | None = None) -> list[Box | None]:
+def boxes(graph: Graph, origin: int | None = None, known: Sequence[Box | None] = ()) -> list[Box | None]:
     """The box of every node, in origin pixels (or units of another node).
 
     Args:
         graph: The captured network.
         origin: Node to measure from; default the first input.
+        known: The boxes of the first nodes, from a graph that begins with the same ones.
 
     Returns:
         One entry a node: None where the node does not depend on the origin, or where an operation that is
         not understood lies between.
     """
     origin = graph.inputs[0] if origin is None else origin
-    out: list[Box | None] = [None] * len(graph.nodes)
+    out: list[Box | None] = [*known, *[None] * (len(graph.nodes) - len(known))]
     lost = [False] * len(graph.nodes)
-    apart = _channels_taken_apart(graph)
+    apart = channels_taken_apart(graph)
     for node in graph.nodes:
         if node.id == origin:
             out[node.id] = _start(node)
@@ -82,7 +83,7 @@ def boxes(graph: Graph, origin: int | None = None) -> list[Box | None]:
         lost[node.id] = any(lost[e.source] for e in node.edges) or (
             node.unknown is not None and bool(reached)
         )
-        if lost[node.id] or not reached:
+        if lost[node.id] or not reached or node.id < len(known):
             continue
         parts = []
         for edge in reached:
@@ -94,7 +95,7 @@ def boxes(graph: Graph, origin: int | None = None) -> list[Box | None]:
     return [None if gone else box for box, gone in zip(out, lost, strict=True)]
 
 
-def _channels_taken_apart(graph: Graph) -> list[bool]:
+def channels_taken_apart(graph: Graph) -> list[bool]:
     """Whether any reader of a node looks at some of its channels only, now or further on.
 
     A concat puts each piece at its own channels. Where every reader mixes all channels (a convolution, a

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TypeVar
 
 from archlens.analyses.fields.status import Status, statuses
 from archlens.analyses.fields.support import Bools, support
 from archlens.analyses.fields.theoretical import Field, receptive_fields
-from archlens.analyses.fields.visible import Box, boxes
+from archlens.analyses.fields.visible import Box, boxes, channels_taken_apart
 from archlens.graph import Graph
 
 T = TypeVar("T")
@@ -20,16 +21,36 @@ class Walks:
     What is kept is small: a box holds a few arrays of rows and columns, a field a few numbers a node.
     """
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, edited_from: Walks | None = None) -> None:
+        """
+        Args:
+            edited_from: Walks over the graph that this one was made from: what both begin with is not walked
+                again.
+        """
+        self.graph, self._before = graph, edited_from
         self._kept: dict[tuple[Callable[..., object], int], object] = {}
 
-    def _once(self, walk: Callable[[Graph, int], T], origin: int | None) -> T:
+    def _once(self, walk: Callable[..., T], origin: int | None) -> T:
         start = self.graph.inputs[0] if origin is None else origin
         if (walk, start) not in self._kept:
-            self._kept[walk, start] = walk(self.graph, start)
+            known = None if self._before is None else self._before._kept.get((walk, start))
+            if isinstance(known, list) and walk is not statuses:
+                self._kept[walk, start] = walk(self.graph, start, known[: self._in_common])
+            else:
+                self._kept[walk, start] = walk(self.graph, start)
         found: T = self._kept[walk, start]  # type: ignore[assignment]
         return found
+
+    @cached_property
+    def _in_common(self) -> int:
+        """How many nodes this graph and the one that it was made from begin with: the same, and their
+        channels read alike."""
+        if self._before is None:
+            return 0
+        pairs = zip(self.graph.nodes, self._before.graph.nodes, strict=False)
+        apart = zip(channels_taken_apart(self.graph), channels_taken_apart(self._before.graph), strict=False)
+        same = (a == b and x == y for (a, b), (x, y) in zip(pairs, apart, strict=True))
+        return next((k for k, alike in enumerate(same) if not alike), len(self.graph.nodes))
 
     def fields(self, origin: int | None = None) -> list[Field | None]:
         """The theoretical field of every node (`theoretical`)."""

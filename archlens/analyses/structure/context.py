@@ -31,8 +31,8 @@ class Branch:
         end: Node that arrives.
         cells: Its field seen from the fork, in cells of the fork's map.
         field: Its field seen from the input, in pixels.
-        extent: Cells of the fork's map along the first axis that a unit may see; of a fixed grid's bins and
-            of a global branch, the most that any unit sees at this size.
+        extents: Cells of the fork's map that a unit may see, per axis; of a fixed grid's bins and of a global
+            branch, the most that any unit sees at this size.
     """
 
     name: str
@@ -42,7 +42,12 @@ class Branch:
     end: int
     cells: Field
     field: Field
-    extent: int
+    extents: tuple[int, ...]
+
+    @property
+    def extent(self) -> int:
+        """Of those, the first axis."""
+        return self.extents[0]
 
     @property
     def kind(self) -> str:
@@ -87,10 +92,14 @@ class ContextModule:
         return next((b for b in self.branches if b.name == name), None)
 
 
-def _extent(field: Field, box: Box | None) -> int:
-    if field[0].kind == "local" and field[0].path is not None:
-        return field[0].path.size
-    return 0 if box is None else max(int((box.hi[0] - box.lo[0]).max()) + 1, 0)
+def _extents(field: Field, box: Box | None) -> tuple[int, ...]:
+    out = []
+    for axis, own in enumerate(field):
+        if own.kind == "local" and own.path is not None:
+            out.append(own.path.size)
+        else:
+            out.append(0 if box is None else max(int((box.hi[axis] - box.lo[axis]).max()) + 1, 0))
+    return tuple(out)
 
 
 def context_modules(walks: Walks) -> list[ContextModule]:
@@ -188,7 +197,7 @@ class _Search:
         boxed = self.walks.boxes(fork)
         nodes = [tuple(n for n in range(fork + 1, root + 1) if bits >> n & 1) for bits in between]
         branches = tuple(
-            Branch(name, own, merge, index, end, cell or (), field or (), _extent(cell or (), boxed[end]))
+            Branch(name, own, merge, index, end, cell or (), field or (), _extents(cell or (), boxed[end]))
             for name, own, (merge, index, end), cell, field in zip(
                 self.names(nodes), nodes, group, seen, fields, strict=True
             )

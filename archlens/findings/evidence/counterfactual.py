@@ -81,12 +81,14 @@ def without(s: Study, names: Collection[str], kind: str = "cut", target: str = "
     answers = [a for a, k in zip(s.branch_responses, kept, strict=False) if k]
     total = sum(f + n for f, n in answers)
     coherent = sum(f for f, _ in answers) / total if total else None
-    return _figures(Study(graph), kind, target or ", ".join(sorted(names)), far, side, coherent)
+    return _figures(
+        Study(graph, edited_from=s), kind, target or ", ".join(sorted(names)), far, side, coherent
+    )
 
 
 def analysed(s: Study, kind: str, target: str, graph: Graph) -> Counterfactual:
     """An edited graph, walked again. Nodes up to the map that the head reads must be the same ones."""
-    other = Study(graph)
+    other = Study(graph, edited_from=s)
     use = other.lens.use(other.cell)
     coherent = None
     if s.head_input is not None and use.known:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -21,7 +22,8 @@ class BranchEvidence:
     Attributes:
         name: Of the branch.
         kind: local | varies (a fixed grid's bins) | global, seen from the fork.
-        cells: Cells of the fork's map that it may read, along the first axis.
+        cells: Cells of the fork's map that it may read, along the first axis, and
+        window: along each.
         field: Pixels of the image along the first axis; None where it is not finite.
         read: Cells of the fork's map that it reads from the centre, holes and padding aside.
         density: The same over all cells of its window.
@@ -42,6 +44,7 @@ class BranchEvidence:
     name: str
     kind: str
     cells: int
+    window: tuple[int, ...]
     field: int | None
     read: int | None
     density: float | None
@@ -115,9 +118,10 @@ def _branch(
         name=b.name,
         kind=b.kind,
         cells=b.extent,
+        window=b.extents,
         field=b.field[0].path.size if b.field[0].kind == "local" and b.field[0].path else None,
         read=read,
-        density=None if read is None or not b.extent else read / b.extent ** len(b.cells),
+        density=None if read is None or not prod(b.extents) else read / prod(b.extents),
         rate=None if window is None else window.rate,
         taps=None if window is None else window.taps,
         mean_taps=None if window is None else window.mean_taps,

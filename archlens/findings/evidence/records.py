@@ -7,16 +7,17 @@ same by position and by input size. Fields are pixels of the input along its fir
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from archlens.analyses.expected.lens import Use
-from archlens.analyses.fields.coverage import Coverage
-from archlens.analyses.structure.fov import FieldOfView
-from archlens.findings.evidence.by_size import AtSize
-from archlens.findings.evidence.counterfactual import Counterfactual
-from archlens.findings.evidence.measured import Measured
-from archlens.findings.evidence.paths import Paths
-from archlens.findings.evidence.published import Ablation
+if TYPE_CHECKING:  # records are read where scipy, which the analyses of use take along, is not wanted
+    from archlens.analyses.expected.lens import Use
+    from archlens.analyses.fields.coverage import Coverage
+    from archlens.analyses.structure.fov import FieldOfView
+    from archlens.findings.evidence.by_size import AtSize
+    from archlens.findings.evidence.counterfactual import Counterfactual
+    from archlens.findings.evidence.measured import Measured
+    from archlens.findings.evidence.paths import Paths
+    from archlens.findings.evidence.published import Ablation
 
 
 @dataclass(frozen=True)

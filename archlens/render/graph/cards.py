@@ -10,7 +10,7 @@ from archlens.render.graph.drawing import Block, Drawing
 from archlens.render.graph.fold import MERGES, MOVES_FIELD, head
 from archlens.render.operations import operation
 from archlens.report import FieldReport, LayerReport, Report
-from archlens.words import by, count, memory, number, percent, px, si
+from archlens.words import axes, by, count, memory, percent, px, si
 
 LONGEST_TEXT = 36
 LONGEST_PATH = 6
@@ -78,7 +78,7 @@ def card(report: Report, shown: Drawing, box: Block, around: str = "", extra: Se
         tail="" if box.opens else " ".join(dict.fromkeys(tail)),
         count=f"× {box.count}" if box.count > 1 else "",
         name=relative(box, around),
-        shape=by(last.shape[1:]).replace("x", "×"),
+        shape=by(last.shape[1:]),
         field=field_words(result.rf, last.rf),
         cost=share,
         extra=(*extra, *([" · ".join(marks)] if marks else [])),
@@ -134,19 +134,19 @@ def _field(field: FieldReport | None, full: bool) -> str:
     return field.words if full or field.kind == "local" else field.kind
 
 
-def stride_of(field: FieldReport | None) -> float | None:
-    """Input pixels between neighbouring units, of the finite local path where the field is global."""
+def strides_of(field: FieldReport | None) -> tuple[float, ...] | None:
+    """Input pixels between neighbouring units, per axis; of the finite path where the field is global."""
     at = field if field is None or field.jump else field.local
-    if at is None or not at.jump or at.jump[0] is None:
+    if at is None or not at.jump or any(j is None for j in at.jump):
         return None
-    return float(at.jump[0])
+    return tuple(map(float, at.jump))
 
 
-def stride_words(stride: float | None) -> str:
-    """`/8`; `×2` where the map is finer than the image."""
-    if stride is None:
+def stride_words(strides: tuple[float, ...] | None) -> str:
+    """`/8`, or `/2x1` where the axes differ; `×2` where the map is finer than the image."""
+    if strides is None:
         return ""
-    return f"/{number(stride)}" if stride >= 1 else f"×{number(1 / stride)}"
+    return f"/{axes(strides)}" if max(strides) >= 1 else f"×{axes([1 / s for s in strides])}"
 
 
 # ------------------------------------------------------------------ operations
@@ -161,17 +161,11 @@ def leaf_title(report: Report, rows: Sequence[int]) -> str:
         inputs = sum(name not in own for r in layers for name in r.inputs if r.op == main.op)
         word = {"cat": "concat", "add": "sum" if len(layers) > 1 else "add"}.get(main.op, main.op)
         return f"{word} of {inputs}" if inputs > 2 else word
-    return spoken(report, rows[layers.index(main)])
-
-
-def spoken(report: Report, row: int) -> str:
-    """A row's operation with real multiplication signs."""
-    text = operation(report, report.layers[row])
-    return " ".join(w.replace("x", "×") if w[:1].isdigit() or w[1:2].isdigit() else w for w in text.split())
+    return operation(report, main)
 
 
 def summary(report: Report, rows: Sequence[int]) -> str:
-    """The operations of a closed module: `1×1 · 3×3 d2 · 1×1 + skip`, or how many there are of each."""
+    """The operations of a closed module: `1x1 · 3x3 d2 · 1x1 + skip`, or how many there are of each."""
     inside = set(rows)
     index = {report.layers[r].name: r for r in rows}
     main = [r for r in rows if _counts(report.layers[r])]
@@ -189,7 +183,7 @@ def summary(report: Report, rows: Sequence[int]) -> str:
         if on[row] == len(paths):
             paths.append([])
         if row in main:
-            paths[on[row]].append(spoken(report, row).removeprefix("conv "))
+            paths[on[row]].append(operation(report, report.layers[row]).removeprefix("conv "))
     texts = [_repeated(p) for p in paths if p]
     if merges:
         if len(texts) > 2 or report.layers[merges[0]].op == "cat":
@@ -206,11 +200,11 @@ def _counts(row: LayerReport) -> bool:
 
 
 def _counted(report: Report, rows: Sequence[int]) -> str:
-    """`3 dwconv 3×3 · 4 conv 1×1 · s2`: the most frequent three, and the strides and dilations among them."""
+    """`3 dwconv 3x3 · 4 conv 1x1 · s2`: the most frequent three, and the strides and dilations among them."""
     names: dict[str, int] = {}
     marks: dict[str, None] = {}
     for row in rows:
-        words = spoken(report, row).split() or [report.layers[row].op]
+        words = operation(report, report.layers[row]).split() or [report.layers[row].op]
         marks.update((w, None) for w in words[1:] if w[0] in "sd" and w[1:].isdigit())
         name = " ".join(w for w in words if w not in marks)
         names[name] = names.get(name, 0) + 1
@@ -219,7 +213,7 @@ def _counted(report: Report, rows: Sequence[int]) -> str:
 
 
 def _repeated(path: Sequence[str]) -> str:
-    """`3 × (dwconv 3×3 · 1×1)` where a path repeats itself."""
+    """`3 × (dwconv 3x3 · 1x1)` where a path repeats itself."""
     for period in range(1, len(path) // 2 + 1):
         unit = path[:period]
         count, rest = divmod(len(path), period)
@@ -246,8 +240,8 @@ def values(
     last = rows[-1]
     image = report.input_shape[2:]
     if by_what == "stride":
-        stride = stride_of(last.rf)
-        return stride, stride_words(stride)
+        strides = strides_of(last.rf)
+        return max(strides, default=None) if strides else None, stride_words(strides)
     if by_what == "rf":
         if last.rf is None or not image:
             return None, ""

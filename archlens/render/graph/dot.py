@@ -35,7 +35,7 @@ STRIDES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 FIELD_SHARES = (0.125, 0.25, 0.5, 1.0)
 COST_SHARES = (0.01, 0.03, 0.1, 0.3)
 
-_NARROW, _WIDE = frozenset("iljftrI.,:;|!'()[] /-·"), frozenset("mwMWGO@%→×…")
+_NARROW, _WIDE = frozenset("iljftrI.,:;|!'()[] /-·"), frozenset("mwMWGO@%→×…+")
 
 
 @dataclass(frozen=True)
@@ -73,15 +73,28 @@ def graph_dot(report: Report, style: GraphStyle | None = None) -> str:
     return _Writer(report, drawing(report, style.depth, style.fold), style).text()
 
 
-def graph_svg(report: Report, style: GraphStyle | None = None, standalone: bool = True) -> str:
-    """The SVG text; `standalone=False` gives an element that takes the colours of the page around it.
+def graph_svg(report: Report, style: GraphStyle | None = None) -> str:
+    """The SVG text.
 
     Raises:
         MissingPackageError: Nothing is installed that lays graphs out.
     """
     style = style or GraphStyle()
     drawn = lay_out(graph_dot(report, style), "svg").decode("utf-8")
-    return finish(drawn, prefix=style.prefix, standalone=standalone, label=f"Graph of {report.name}")
+    return finish(drawn, prefix=style.prefix, standalone=True, label=f"Graph of {report.name}")
+
+
+def graph_element(report: Report, prefix: str) -> tuple[str, dict[str, str]]:
+    """An SVG element for a page, whose colours it takes, and layer -> id of the box that shows it.
+
+    Raises:
+        MissingPackageError: Nothing is installed that lays graphs out.
+    """
+    style = GraphStyle(prefix=prefix)
+    shown = drawing(report, style.depth, style.fold)
+    drawn = lay_out(_Writer(report, shown, style).text(), "svg").decode("utf-8")
+    ids = {report.layers[row].name: prefix + _box_id(report, box) for box in shown.boxes for row in box.rows}
+    return finish(drawn, prefix=prefix, standalone=False, label=f"Graph of {report.name}"), ids
 
 
 def graph_image(report: Report, form: str, style: GraphStyle | None = None) -> bytes:
@@ -91,17 +104,6 @@ def graph_image(report: Report, form: str, style: GraphStyle | None = None) -> b
         MissingPackageError: Nothing is installed that lays graphs out.
     """
     return lay_out(graph_dot(report, style), form)
-
-
-def box_ids(report: Report, style: GraphStyle | None = None) -> dict[str, str]:
-    """Layer -> id of the box that shows it, in the SVG."""
-    style = style or GraphStyle()
-    shown = drawing(report, style.depth, style.fold)
-    return {
-        report.layers[row].name: style.prefix + _box_id(report, box)
-        for box in shown.boxes
-        for row in box.rows
-    }
 
 
 def _box_id(report: Report, box: Block) -> str:
@@ -154,7 +156,7 @@ class _Writer:
         dot.edge(*ends, **look)
 
     def input(self, dot: Any) -> None:
-        shape = by(self.report.input_shape[1:]).replace("x", "×")
+        shape = by(self.report.input_shape[1:])
         title = f"input {shape}"
         width = (_width(title, BIG, True) + MARGIN) / 72
         dot.node(
@@ -337,8 +339,16 @@ def _font(text: str, size: int, bold: bool) -> str:
 
 def _width(text: str, size: int, bold: bool = False) -> float:
     """About the width of a text, in points."""
-    units = sum(0.33 if c in _NARROW else 0.88 if c in _WIDE else 0.7 if c.isupper() else 0.57 for c in text)
-    return units * size * (1.08 if bold else 1.0)
+    return sum(map(_em, text)) * size * (1.08 if bold else 1.0)
+
+
+def _em(c: str) -> float:
+    """About the width of a character, in font sizes."""
+    if c in _NARROW:
+        return 0.33
+    if c in _WIDE:
+        return 0.88
+    return 0.7 if c.isupper() else 0.64 if c.isdigit() else 0.57
 
 
 def _clean(text: str, keep: str = "") -> str:

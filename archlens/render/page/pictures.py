@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from archlens.errors import MissingPackageError
-from archlens.render.graph.dot import GraphStyle, box_ids, graph_svg
+from archlens.render.graph.dot import graph_element
 from archlens.render.page.use import Shades
 from archlens.report import Report
 
@@ -25,14 +25,13 @@ class Picture:
 
 def graph_picture(report: Report, index: int) -> Picture | None:
     """The folded graph; None where nothing is installed that lays graphs out."""
-    style = GraphStyle(prefix=f"g{index}-")
     try:
-        svg = graph_svg(report, style, standalone=False)
+        svg, ids = graph_element(report, f"g{index}-")
     except MissingPackageError:
         return None
     places = {row.name: i for i, row in enumerate(report.layers)}
     rows: dict[str, list[int]] = {}
-    for name, place in box_ids(report, style).items():
+    for name, place in ids.items():
         rows.setdefault(place, []).append(places[name])
     return Picture(Markup(svg), {place: sorted(found) for place, found in rows.items()})
 
@@ -59,7 +58,7 @@ def still(report: Report, used: Shades | None) -> Markup:
                 left, top, right - left + 1, bottom - top + 1
             )
         )
-    label = f"What the centre of {report.class_score} sees of the input, {height} x {width}"
+    label = f"What the centre of {report.class_score} sees of the input, {height}x{width}"
     return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
         width, height, escape(label), Markup("").join(parts)
     )

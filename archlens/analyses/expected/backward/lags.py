@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from archlens.analyses.expected.backward.transposed import broadcast, linear, permuted, reshaped, summed
 from archlens.analyses.expected.forward import transfer
 from archlens.analyses.expected.forward.transfer import ShapedStep
+from archlens.analyses.fields.taps import Taps
 from archlens.analyses.fields.visible import expanded
 from archlens.graph import Along, Full, Node, Permute, Reshape, Window
 
@@ -121,8 +121,7 @@ def _channels(node: Node, step: Along, n_in: int) -> float:
     """A fixed operation along channels: mean over the inputs of the squared weights that read them."""
     if isinstance(step.geometry, Full) and n_in == 1 and node.op != "sum":
         return float(step.size)
-    a = transfer.weights(node, step, n_in)
-    return float(a.multiply(a).sum()) / n_in
+    return transfer.weights(node, step, n_in).squares / n_in
 
 
 def _random_along(step: Along, n_in: int, band: Band) -> Band:
@@ -144,7 +143,7 @@ def _random_along(step: Along, n_in: int, band: Band) -> Band:
     return out
 
 
-def _linear_along(a: sparse.csr_array, dim: int, band: Band) -> Band:
+def _linear_along(a: Taps, dim: int, band: Band) -> Band:
     """A band through a fixed matrix: out[e] = sum over lags d of (a[o, i] a[o + d, i + e])^T C_d."""
     out: Band = {}
     n_out, n_in = a.shape
@@ -158,8 +157,8 @@ def _linear_along(a: sparse.csr_array, dim: int, band: Band) -> Band:
             arrives = _with(lag, dim, back)
             if not any(lag) and not _positive(arrives):
                 continue
-            pairs = transfer.products(a, (a, here, back))
-            if pairs.nnz:
+            pairs = transfer.products(a, a, here, back)
+            if len(pairs.data):
                 put(out, lag, arrives, apply_transposed(pairs, values, dim))
     return out
 
@@ -168,32 +167,11 @@ def _with(lag: tuple[int, ...], dim: int, value: int) -> tuple[int, ...]:
     return (*lag[:dim], value, *lag[dim + 1 :])
 
 
-def apply_transposed(a: sparse.csr_array, values: Floats, dim: int) -> Floats:
+def apply_transposed(a: Taps, values: Floats, dim: int) -> Floats:
     """a^T along one dimension."""
     return linear(  # type: ignore[no-any-return]
-        values, lambda v: _transposed(a, v, dim), lambda d: _transposed(sparse.csr_array(a.T), d, dim)
+        values, lambda v: a.apply_transposed(v, dim), lambda d: a.apply(d, dim)
     )
-
-
-def _transposed(a: sparse.csr_array, values: Floats, dim: int) -> Floats:
-    """Only the box that is not zero is touched."""
-    moved = np.moveaxis(values, dim, 0)
-    flat = moved.reshape(moved.shape[0], -1)
-    rows = np.flatnonzero(flat.any(axis=1))
-    result = np.zeros((a.shape[1], flat.shape[1]))
-    if len(rows):
-        first, last = int(rows[0]), int(rows[-1]) + 1
-        columns = np.flatnonzero(flat[first:last].any(axis=0))
-        left, right = int(columns[0]), int(columns[-1]) + 1
-        inner = np.ascontiguousarray(flat[first:last, left:right])
-        # Rows of a as columns of its transpose: CSR read as CSC, without copying.
-        start, stop = a.indptr[first], a.indptr[last]
-        part = sparse.csc_array(
-            (a.data[start:stop], a.indices[start:stop], a.indptr[first : last + 1] - start),
-            shape=(a.shape[1], last - first),
-        )
-        result[:, left:right] = part @ inner
-    return np.moveaxis(result.reshape(a.shape[1], *moved.shape[1:]), 0, dim)
 
 
 def collected(band: Band, source: Node) -> Band:
@@ -201,7 +179,10 @@ def collected(band: Band, source: Node) -> Band:
     dims = source.others
     out: Band = {}
     for lag, values in band.items():
-        if not any(lag[d] for d in dims):
+        if all(values.shape[d] == 1 for d in dims):
+            if not any(lag[d] for d in dims):
+                add(out, {lag: values})
+        elif not any(lag[d] for d in dims):
             count = int(np.prod([values.shape[d] for d in dims], initial=1))
             add(out, {lag: summed(values, dims) * (1.0 / count)})
     return out

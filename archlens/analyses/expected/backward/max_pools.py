@@ -7,7 +7,6 @@ from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from archlens.analyses.expected.backward.lags import (
     FARTHEST,
@@ -24,7 +23,7 @@ from archlens.analyses.expected.forward.activations import single
 from archlens.analyses.expected.forward.mixing import window_size, winner
 from archlens.analyses.expected.forward.state import Forward
 from archlens.analyses.expected.forward.transfer import ShapedStep, shaped_steps
-from archlens.analyses.fields.taps import matrix
+from archlens.analyses.fields.taps import Taps, matrix
 from archlens.graph import Along, Edge, Node
 
 Floats = NDArray[np.float64]
@@ -44,10 +43,10 @@ def max_pool(fwd: Forward, node: Node, edge: Edge, band: Band) -> Band:
     for taken in reversed(rest):
         band = step(node, False, taken, band)
     steps = [s.step for s in along if isinstance(s.step, Along)]
-    taps = [_ones(matrix(s.step.geometry, s.before[s.step.dim], s.step.size)) for s in along
+    taps = [transfer.ones(matrix(s.step.geometry, s.before[s.step.dim], s.step.size)) for s in along
             if isinstance(s.step, Along)]  # fmt: skip
     dims = [s.dim for s in steps]
-    counts = [np.asarray(a.sum(axis=1)).ravel() for a in taps]
+    counts = [a.row_sums for a in taps]
     size = _outer(counts, dims, len(source.shape))
     out: Band = {}
     for lag, values in band.items():
@@ -65,16 +64,16 @@ def max_pool(fwd: Forward, node: Node, edge: Edge, band: Band) -> Band:
 def _pairs(
     values: Floats,
     lag: tuple[int, ...],
-    taps: list[sparse.csr_array],
+    taps: list[Taps],
     dims: list[int],
     size: Floats,
     out: Band,
 ) -> None:
     """Add to `out` where the gradients of two windows `lag` apart land."""
     moved = [transfer.shifted(a, lag[d], 0) for a, d in zip(taps, dims, strict=True)]
-    inter = [sparse.csr_array(a.multiply(b)) for a, b in zip(taps, moved, strict=True)]
-    common = _outer([_row_sums(i) for i in inter], dims, len(lag))
-    union = size + _outer([_row_sums(b) for b in moved], dims, len(lag)) - common
+    inter = [transfer.common(a, b) for a, b in zip(taps, moved, strict=True)]
+    common = _outer([i.row_sums for i in inter], dims, len(lag))
+    union = size + _outer([b.row_sums for b in moved], dims, len(lag)) - common
     chance = values / np.maximum(union, 1)
     if bool(common.any()):
         same = chance
@@ -88,10 +87,10 @@ def _pairs(
     for k, dim in enumerate(dims):
         further: dict[tuple[int, ...], list[Floats | None]] = {}
         for end in range(-FARTHEST, FARTHEST + 1):
-            joint = [transfer.products(a[k], (b[k], 0, end)) for _, a, b in terms]
+            joint = [transfer.products(a[k], b[k], 0, end) for _, a, b in terms]
             for ends, maps in found.items():
                 further[(*ends, end)] = [
-                    apply_transposed(j, m, dim) if m is not None and j.nnz else None
+                    apply_transposed(j, m, dim) if m is not None and len(j.data) else None
                     for j, m in zip(joint, maps, strict=True)
                 ]
         found = further
@@ -104,18 +103,8 @@ def _pairs(
             put(out, lag, tuple(arrives), reduce(operator.add, parts))
 
 
-def _row_sums(a: sparse.csr_array) -> Floats:
-    return np.asarray(a.sum(axis=1), float).ravel()
-
-
 def _zeroed(lag: tuple[int, ...], dims: list[int]) -> tuple[int, ...]:
     return tuple(0 if d in dims else n for d, n in enumerate(lag))
-
-
-def _ones(a: sparse.csr_array) -> sparse.csr_array:
-    out = a.copy()
-    out.data[:] = 1.0
-    return out
 
 
 def _outer(vectors: list[Floats], dims: list[int], ndim: int) -> Floats:

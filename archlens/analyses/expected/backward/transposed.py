@@ -30,7 +30,7 @@ class Operation:
 
 
 class Recorded:
-    """A map with the operations that it came from. Stands in for an array in `bands` and `energy`.
+    """A map with the operations that it came from. Stands in for an array in `lags` and `walk`.
 
     `np.asarray` gives its values, for decisions that nothing linear hangs on.
     """

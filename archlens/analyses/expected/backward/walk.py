@@ -5,7 +5,7 @@ propagates linearly. A node's state is a `Band`: for each lag vector a map C wit
 mean over the channels. Lag 0 is the energy. Other lags are kept only where a fixed linear operation (resize,
 average pool, ...) made neighbours agree and another one further down will add them up again: squaring taps
 one operation at a time would forget that.
-See `bands` for their form and for single steps.
+See `lags` for their form and for single steps.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from archlens.analyses.expected.backward.lags import Band, collected, step, time
 from archlens.analyses.expected.backward.max_pools import max_pool, winner_slope
 from archlens.analyses.expected.backward.transposed import broadcast, summed
 from archlens.analyses.expected.forward import flattening, gates, walk
-from archlens.analyses.expected.forward.activations import pair, single
+from archlens.analyses.expected.forward.activations import pair_at, single
 from archlens.analyses.expected.forward.state import EPS, Forward, Moments
 from archlens.analyses.expected.forward.transfer import (
     ShapedStep,
@@ -59,8 +59,10 @@ def walk_back(
         A node that no gradient reaches is absent.
     """
     graph, only = fwd.graph, only or {}
-    dependent = reaches(graph, origin)
-    mixing = _mixes_below(graph, dependent)
+    if origin not in fwd.ways:
+        dependent = reaches(graph, origin)
+        fwd.ways[origin] = dependent, _mixes_below(graph, dependent)
+    dependent, mixing = fwd.ways[origin]
     arriving: dict[int, list[Arrival]] = {n: [(dict(b), None)] for n, b in seeds.items()}
     out: dict[int, Floats] = {}
     for node in reversed(graph.nodes[origin : max(seeds) + 1]):
@@ -229,8 +231,8 @@ def _gated(fwd: Forward, node: Node, law: Moments, band: Band) -> Band:
         if not any(lag):
             out[lag] = values * own
         else:
-            c = fwd.covariance(law, _distance(fwd, node, lag))
-            out[lag] = values * float(pair(f, law.mean, law.variance, np.array([c]), slope=True)[0])
+            c = float(fwd.covariance(law, _distance(fwd, node, lag)))
+            out[lag] = values * pair_at(f, law.mean, law.variance, c, True)
     return out
 
 

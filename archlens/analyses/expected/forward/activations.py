@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.polynomial.hermite_e import hermegauss
 from numpy.typing import NDArray
-from scipy.special import erf, expit, ndtr, roots_hermitenorm
+from scipy.special import erf, expit, ndtr
 
 Floats = NDArray[np.float64]
 Function = Callable[[Floats], Floats]
 
-_NODES, _WEIGHTS = roots_hermitenorm(48)
+_NODES, _WEIGHTS = hermegauss(48)
 NODES: Floats = _NODES
 WEIGHTS: Floats = _WEIGHTS / _WEIGHTS.sum()
 # Kinks (hardswish, relu6) want a plain fine grid where an expectation is taken only once.
@@ -140,12 +141,13 @@ def pair(f: Activation, mean: float, variance: float, covariance: Floats, *, slo
     """
     out = np.empty(len(covariance))
     for value in np.unique(covariance):
-        out[covariance == value] = _pair(f, mean, variance, float(value), slope)
+        out[covariance == value] = pair_at(f, mean, variance, float(value), slope)
     return out
 
 
 @lru_cache(maxsize=16384)
-def _pair(f: Activation, mean: float, variance: float, covariance: float, slope: bool) -> float:
+def pair_at(f: Activation, mean: float, variance: float, covariance: float, slope: bool) -> float:
+    """The same for one covariance."""
     s = float(np.sqrt(max(variance, 1e-300)))
     r = min(abs(covariance) / max(variance, 1e-300), 1 - 1e-9)
     given = _smooth(f, mean + s * np.sqrt(r) * _COARSE, s * float(np.sqrt(1 - r)), slope)

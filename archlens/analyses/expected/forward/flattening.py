@@ -18,7 +18,7 @@ from itertools import product as combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from archlens.analyses.expected.forward.activations import pair
+from archlens.analyses.expected.forward.activations import pair_at
 from archlens.analyses.expected.forward.mixing import image_mean
 from archlens.analyses.expected.forward.state import Forward, Moments
 from archlens.analyses.expected.forward.transfer import function, role, shaped_steps, weights
@@ -71,7 +71,7 @@ def follow(walk: Forward, node: Node, law: Moments) -> Moments:
         f = function(node)
         assert f is not None
         # The linear part of an activation carries a direction on: (E f')^2 var u / var f.
-        slope = float(pair(f, before[0].mean, before[0].variance, np.zeros(1), slope=True)[0])
+        slope = pair_at(f, before[0].mean, before[0].variance, 0.0, True)
         strong *= min(1.0, slope * before[0].variance / max(law.variance, 1e-12))
         return replace(law, strong=strong, pooled=0.0)
     pooled = before[0].pooled if kind in ("random", "linear") and len(before) == 1 else 0.0
@@ -87,7 +87,7 @@ def _pooled_share(walk: Forward, node: Node, law: Moments) -> float:
     for taken in shaped_steps(walk.graph, node.edges[0]):
         if isinstance(taken.step, Along) and taken.positional:
             a = weights(node, taken.step, taken.before[taken.step.dim])
-            count /= max(float(a.multiply(a).sum()) / a.shape[0], 1e-12)
+            count /= max(a.squares / a.shape[0], 1e-12)
     variance = law.variance - law.common
     if count < 4 or variance <= 0 or not source.jump:
         return 0.0

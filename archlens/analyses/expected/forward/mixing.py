@@ -13,8 +13,8 @@ from scipy.special import ndtr
 from archlens.analyses.expected.forward.activations import NODES, WEIGHTS, Activation
 from archlens.analyses.expected.forward.gates import RANKS
 from archlens.analyses.expected.forward.state import Forward, Moments, averaged, jump_factor
-from archlens.analyses.expected.forward.transfer import ShapedStep, shaped_steps, weights
-from archlens.analyses.fields.taps import matrix
+from archlens.analyses.expected.forward.transfer import ShapedStep, once, shaped_steps, weights
+from archlens.analyses.fields.taps import Taps, matrix
 from archlens.graph import Along, Node, Window
 
 Floats = NDArray[np.float64]
@@ -110,12 +110,14 @@ def resampled(walk: Forward, node: Node, law: Moments, carried: Moments, steps: 
     return Moments(law.mean * total, cov, carried.jump, carried.profile)
 
 
-def _autocorrelation(m: Any, lag: int) -> Floats:
+@once
+def _autocorrelation(m: Taps, lag: int) -> Floats:
     """Mean over outputs o of sum_i m[o, i] m[o + lag, i + d], for d = -(n-1) .. n-1."""
     n_out, n_in = m.shape
-    product = (m[: n_out - lag].T @ m[lag:]).tocoo()
-    out = np.bincount(product.col - product.row + n_in - 1, product.data, minlength=2 * n_in - 1)
-    return np.asarray(out / (n_out - lag), float)
+    index, weight = m.by_row
+    apart = index[lag:, :, None] - index[: n_out - lag, None, :] + n_in - 1
+    product = weight[lag:, :, None] * weight[: n_out - lag, None, :]
+    return np.bincount(apart.ravel(), product.ravel(), minlength=2 * n_in - 1) / (n_out - lag)
 
 
 _SCORE = np.linspace(-6.0, 7.0, 521)

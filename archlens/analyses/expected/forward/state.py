@@ -12,11 +12,13 @@ from scipy.special import j0
 
 from archlens.analyses.expected.forward.activations import Activation
 from archlens.analyses.expected.forward.gates import Chain
+from archlens.analyses.fields.taps import Taps
 from archlens.analyses.fields.walks import Walks
 from archlens.graph import Along, Graph, TransposedWindow, Window
 
 Floats = NDArray[np.float64]
 Images = Literal["white", "natural"]
+Statistics = Literal["batch", "calibrated", "frozen"]
 EPS = 1e-5  # batch norm's, in torch and in the zoo
 LADDER = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048,
            3072, 4096, 6144, 8192)  # fmt: skip
@@ -36,7 +38,7 @@ class Premises:
         gain: Variance of a weight times its fan-in; 2 is He's.
     """
 
-    statistics: Literal["batch", "calibrated", "frozen"] = "batch"
+    statistics: Statistics = "batch"
     images: Images = "white"
     batch: int | None = None
     gain: float = 2.0
@@ -93,7 +95,8 @@ class Moments:
 @dataclass(frozen=True)
 class Forward:
     """The moments of every node; None behind an operation without a rule (its id is in `missing`). `flat`
-    holds what batch norms do to strong directions, as a `flattening.Flattening`."""
+    holds what batch norms do to strong directions, as a `flattening.Flattening`; `ways`, for each origin that
+    has been walked back to, which nodes depend on it and which have an operation below that mixes."""
 
     walks: Walks
     premises: Premises
@@ -101,6 +104,7 @@ class Forward:
     nodes: list[Moments | None] = field(default_factory=list)
     missing: dict[int, str] = field(default_factory=dict)
     flat: dict[int, Any] = field(default_factory=dict)
+    ways: dict[int, tuple[list[bool], list[bool]]] = field(default_factory=dict)
 
     @property
     def graph(self) -> Graph:
@@ -138,11 +142,11 @@ def blended(parts: Sequence[Moments], shares: Sequence[float] = ()) -> tuple[Flo
     return tuple(out)
 
 
-def averaged(profile: Floats, a: Any) -> Floats:
+def averaged(profile: Floats, a: Taps) -> Floats:
     """A profile behind a weighted mean."""
     if a.shape[1] != len(profile):
         return np.ones(a.shape[0])
-    read = a @ profile / np.maximum(np.asarray(a.sum(axis=1)).ravel(), 1e-12)
+    read = a.apply(profile, 0) / np.maximum(a.row_sums, 1e-12)
     return np.asarray(read / (read.mean() or 1.0))
 
 

@@ -7,21 +7,34 @@ average pool divides by its window, a frozen deconvolution interpolates, a convo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
 from math import prod
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from archlens.analyses.expected.forward.activations import Activation
-from archlens.analyses.fields.taps import matrix
-from archlens.graph import Along, Edge, Full, Geometry, Graph, Keep, Node, Step, TransposedWindow, Window
+from archlens.analyses.fields.taps import Taps, matrix
+from archlens.graph import (
+    Along,
+    Edge,
+    Full,
+    Geometry,
+    Graph,
+    Keep,
+    Layout,
+    Node,
+    Step,
+    TransposedWindow,
+    Window,
+)
 from archlens.graph.layouts import carry
 
 Floats = NDArray[np.float64]
+T = TypeVar("T")
 
 Role = Literal[
     "input", "random", "linear", "max_pool", "batch_norm", "layer_norm", "activation", "product", "divide",
@@ -129,12 +142,16 @@ class ShapedStep:
         return self.axis != -1
 
 
-def shaped_steps(graph: Graph, edge: Edge) -> list[ShapedStep]:
+def shaped_steps(graph: Graph, edge: Edge) -> tuple[ShapedStep, ...]:
     """The steps of an edge with shapes and axes, in forward order."""
     source = graph.nodes[edge.source]
-    shape, layout = source.shape, source.layout
+    return _shaped(source.shape, source.layout, edge.steps)
+
+
+@lru_cache(maxsize=4096)  # every walk asks again, and a network repeats its layers
+def _shaped(shape: tuple[int, ...], layout: Layout, steps: tuple[Step, ...]) -> tuple[ShapedStep, ...]:
     out = []
-    for step in edge.steps:
+    for step in steps:
         axis = -1
         new_layout, new_shape = carry(layout, shape, step)
         if isinstance(step, Along):
@@ -142,10 +159,10 @@ def shaped_steps(graph: Graph, edge: Edge) -> list[ShapedStep]:
             axis = -1 if not axes else axes.pop() if len(axes) == 1 else -2
         out.append(ShapedStep(step, shape, new_shape, axis))
         layout, shape = new_layout, new_shape
-    return out
+    return tuple(out)
 
 
-def weights(node: Node, step: Along, n_in: int) -> sparse.csr_array:
+def weights(node: Node, step: Along, n_in: int) -> Taps:
     """The (n_out, n_in) matrix of a fixed linear operation along one dimension."""
     g = step.geometry
     if node.op.startswith("avg_pool") and isinstance(g, Window):
@@ -154,7 +171,7 @@ def weights(node: Node, step: Along, n_in: int) -> sparse.csr_array:
     if isinstance(g, TransposedWindow) and node.op.startswith("conv_transpose"):
         return _bilinear(g, n_in, step.size)
     if isinstance(g, Full) and node.op == "sum":
-        return sparse.csr_array(np.ones((step.size, n_in)))
+        return ones(matrix(g, n_in, step.size))
     return matrix(g, n_in, step.size)
 
 
@@ -168,7 +185,7 @@ def _divisor(node: Node, step: Along) -> float | None:
 
 
 @lru_cache(maxsize=256)
-def _average(g: Window, n_in: int, n_out: int, padded: bool, divisor: float | None) -> sparse.csr_array:
+def _average(g: Window, n_in: int, n_out: int, padded: bool, divisor: float | None) -> Taps:
     taps = matrix(g, n_in, n_out)
     start = np.arange(n_out) * g.stride - g.padding
     if divisor is not None:
@@ -177,11 +194,11 @@ def _average(g: Window, n_in: int, n_out: int, padded: bool, divisor: float | No
         count = np.minimum(start + g.kernel, n_in + g.padding) - start
     else:
         count = np.minimum(start + g.kernel, n_in) - np.maximum(start, 0)
-    return sparse.csr_array(sparse.diags_array(1.0 / np.maximum(count, 1)) @ taps)
+    return taps.weighted(1.0 / np.maximum(count, 1))
 
 
 @lru_cache(maxsize=64)
-def _bilinear(g: TransposedWindow, n_in: int, n_out: int) -> sparse.csr_array:
+def _bilinear(g: TransposedWindow, n_in: int, n_out: int) -> Taps:
     """FCN's filler: 1 - |t / f - c| with f = ceil(k / 2), c = (2f - 1 - f % 2) / 2f."""
     f = -(-g.kernel // 2)
     c = (2 * f - 1 - f % 2) / (2.0 * f)
@@ -189,13 +206,12 @@ def _bilinear(g: TransposedWindow, n_in: int, n_out: int) -> sparse.csr_array:
     i = np.arange(n_in)[:, None]
     out = i * g.stride - g.padding + np.arange(g.kernel)
     keep = (out >= 0) & (out < n_out)
-    rows, cols = out[keep], np.broadcast_to(i, out.shape)[keep]
-    data = np.broadcast_to(values, out.shape)[keep]
-    return sparse.csr_array(sparse.coo_array((data, (rows, cols)), shape=(n_out, n_in)))
+    cols, data = (np.broadcast_to(a, out.shape)[keep] for a in (i, values))
+    return Taps.summed((n_out, n_in), out[keep], cols, data, (g.stride, 1))
 
 
 @lru_cache(maxsize=4096)
-def lagged(g: Geometry, n_in: int, n_out: int, lag_out: int, lag_in: int) -> sparse.csr_array:
+def lagged(g: Geometry, n_in: int, n_out: int, lag_out: int, lag_in: int) -> Taps:
     """For taps of weight 1 that are the same random weight wherever they land: the (n_out, n_in) matrix of
     pairs (o, i), (o + lag_out, i + lag_in) that go through one tap."""
     taps = matrix(g, n_in, n_out)
@@ -203,30 +219,41 @@ def lagged(g: Geometry, n_in: int, n_out: int, lag_out: int, lag_in: int) -> spa
         return taps
     step = g.stride if isinstance(g, (Window, TransposedWindow)) else 1
     same = lag_in == lag_out * step if not isinstance(g, TransposedWindow) else lag_out == lag_in * step
-    if not same:
-        return sparse.csr_array((n_out, n_in))
-    o, i = taps.nonzero()
-    keep = (o + lag_out >= 0) & (o + lag_out < n_out) & (i + lag_in >= 0) & (i + lag_in < n_in)
-    ones = np.ones(int(keep.sum()))
-    return sparse.csr_array(sparse.coo_array((ones, (o[keep], i[keep])), shape=(n_out, n_in)))
+    o, i = taps.rows + lag_out, taps.cols + lag_in
+    return ones(taps.where(same & (o >= 0) & (o < n_out) & (i >= 0) & (i < n_in)))
 
 
-def products(a: sparse.csr_array, *others: tuple[sparse.csr_array, int, int]) -> sparse.csr_array:
-    """a[o, i] * b[o + lag_out, i + lag_in] * ..., as a (n_out, n_in) matrix."""
-    out = a
-    for b, lag_out, lag_in in others:
-        out = sparse.csr_array(out.multiply(shifted(b, lag_out, lag_in)))
-    return out
+MOST_KEPT = 4096
+_KEPT: dict[tuple[object, ...], tuple[tuple[object, ...], Any]] = {}
 
 
-def shifted(a: sparse.csr_array, rows: int, cols: int) -> sparse.csr_array:
-    """The matrix of a[o + rows, i + cols]; zero outside."""
-    if rows == 0 and cols == 0:
-        return a
-    coo = a.tocoo()
-    o, i = coo.row - rows, coo.col - cols
-    keep = (o >= 0) & (o < a.shape[0]) & (i >= 0) & (i < a.shape[1])
-    return sparse.csr_array(sparse.coo_array((coo.data[keep], (o[keep], i[keep])), shape=a.shape))
+def once(make: Callable[..., T]) -> Callable[..., T]:
+    """A function of taps that is worked out once: a network repeats its layers, and what a geometry's taps
+    come to is asked for at each of them. Taps are told apart by identity, and kept alive."""
+
+    @wraps(make)
+    def kept(*args: object) -> T:
+        key = (make, *(id(a) if isinstance(a, Taps) else a for a in args))
+        if key not in _KEPT:
+            if len(_KEPT) >= MOST_KEPT:
+                _KEPT.clear()
+            _KEPT[key] = args, make(*args)
+        made: T = _KEPT[key][1]
+        return made
+
+    return kept
+
+
+@once
+def products(a: Taps, b: Taps, lag_out: int, lag_in: int) -> Taps:
+    """a[o, i] * b[o + lag_out, i + lag_in], as a (n_out, n_in) matrix."""
+    return a.common(b.shifted(lag_out, lag_in))
+
+
+ones = once(Taps.ones)
+squared = once(Taps.squared)
+common = once(Taps.common)
+shifted = once(Taps.shifted)
 
 
 def fan_in(node: Node) -> float:

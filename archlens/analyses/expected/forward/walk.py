@@ -93,7 +93,7 @@ def _random(walk: Forward, node: Node) -> Moments:
             phases = g.stride if isinstance(g, TransposedWindow) else 1
             taps, same = g.kernel / phases, same / phases
             here = profile[taken.axis] if taken.axis >= 0 else np.ones(n_in)
-            read = matrix(g, n_in, step.size) @ here / taps
+            read = matrix(g, n_in, step.size).apply(here, 0) / taps
             own *= read.mean()
             means = _tap_means(g, np.sqrt(here), step.size)
             cross *= (means**2).sum() / taps
@@ -226,7 +226,7 @@ def _channel_share(graph: Graph, edge: Edge) -> float:
     for taken in shaped_steps(graph, edge):
         if isinstance(taken.step, Along) and not taken.positional and not _mixing(taken.step):
             taps = matrix(taken.step.geometry, taken.before[taken.step.dim], taken.step.size)
-            share *= taps.nnz / taken.step.size
+            share *= len(taps.data) / taken.step.size
     return min(share, 1.0)
 
 
@@ -266,8 +266,8 @@ def _along(node: Node, law: Moments, taken: ShapedStep) -> Moments:
         return replace(law, jump=tuple(jump), profile=tuple(profile))
     if isinstance(step.geometry, Window) or (isinstance(step.geometry, Full) and n_in > 1):
         a = weights(node, step, n_in)  # an average over channels: their variances shrink
-        squares = float(a.multiply(a).sum()) / step.size
-        return replace(law, mean=law.mean * float(a.sum()) / step.size, cov=law.cov * squares, before=None)
+        squares = a.squares / step.size
+        return replace(law, mean=law.mean * a.sum() / step.size, cov=law.cov * squares, before=None)
     return law  # moved channels keep their law
 
 
