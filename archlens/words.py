@@ -20,10 +20,12 @@ _SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"))
 def number(value: Number) -> str:
     """12345 -> `12,345`; fractions with as few decimals as they need, three at most."""
     if not math.isfinite(value):
-        return "-inf" if value < 0 else "inf"
+        return NONE if math.isnan(value) else "-inf" if value < 0 else "inf"
     if float(value).is_integer():
         return f"{int(value):,}" if abs(value) >= 10_000 else str(int(value))
-    return f"{value:,.3f}".rstrip("0").rstrip(".")
+    if abs(value) < 0.0005:
+        return "<0.001" if value > 0 else ">-0.001"
+    return (f"{value:,.3f}" if abs(value) >= 10_000 else f"{value:.3f}").rstrip("0").rstrip(".")
 
 
 def si(value: Number) -> str:
@@ -40,7 +42,7 @@ def duration(seconds: float) -> str:
     """0.0123 -> `12.3 ms`."""
     if math.isnan(seconds):
         return NONE
-    return _stepped(seconds, _SECONDS) or f"{number(round(1e9 * seconds))} ns"
+    return _stepped(seconds, _SECONDS) or f"{number(round(1e9 * seconds)) if seconds > 5e-10 else '<1'} ns"
 
 
 def _stepped(value: Number, steps: Sequence[tuple[float, str]]) -> str:
@@ -60,18 +62,22 @@ def percent(share: float) -> str:
         return "<0.01 %" if value > 0 else ">-0.01 %"
     if abs(value) < 0.995:
         return f"{value:.2g} %"
-    if 99.95 <= value < 100 - 1e-7:
-        return ">99.9 %"
-    return f"{value:.0f} %" if value >= 99.95 else f"{value:.1f} %"
+    if 99.95 <= abs(value) < 100 - 1e-7:
+        return ">99.9 %" if value > 0 else "<-99.9 %"
+    return f"{value:.0f} %" if abs(value) >= 99.95 else f"{value:.1f} %"
 
 
 def px(value: Number) -> str:
     """A length in pixels: whole from a hundred on, else with a decimal where it needs one."""
+    if 0 < value < 0.05:
+        return "<0.1"
     return number(round(value)) if abs(value) >= 99.95 else number(round(value, 1))
 
 
 def times(ratio: float) -> str:
     """3.4412 -> `3.4`: how many times more."""
+    if 0 < ratio < 0.05:
+        return "<0.1"
     return f"{ratio:.1f}" if ratio < 99.95 else number(round(ratio))
 
 
@@ -82,6 +88,8 @@ def signed(text: str) -> str:
 
 def points(gain: float) -> str:
     """A difference of two shares in per cent: `+25.0 points`."""
+    if 0 < abs(gain) < 0.05:
+        return "<0.1 points" if gain > 0 else ">−0.1 points"
     return f"{signed(f'{gain:.1f}')} points"
 
 
@@ -93,17 +101,25 @@ def axes(values: Sequence[Number | None] | None) -> str:
     return texts[0] if len(set(texts)) == 1 else "x".join(texts)
 
 
+def sides(lengths: Sequence[Number]) -> str:
+    """Lengths in pixels, one an axis: `404` where they agree, else `404x302`."""
+    texts = list(map(px, lengths))
+    return (texts[0] if len(set(texts)) == 1 else "x".join(texts)) if texts else NONE
+
+
 def by(shape: Sequence[int]) -> str:
     """(3, 513, 513) -> `3x513x513`."""
     return "x".join(map(str, shape)) or NONE
 
 
 def phases(sizes: Sequence[Sequence[Number] | None] | None) -> str:
-    """`436|468` where the size depends on the phase of the unit."""
+    """`436|468` where the size depends on the unit's phase; `3x5`, `436|468 x 3` where the axes differ."""
     if not sizes:
         return NONE
     texts = [NONE if s is None else _phases(s) for s in sizes]
-    return texts[0] if len(set(texts)) == 1 else " x ".join(texts)
+    if len(set(texts)) == 1:
+        return texts[0]
+    return (" x " if any("|" in text for text in texts) else "x").join(texts)
 
 
 def _phases(sizes: Sequence[Number]) -> str:

@@ -114,8 +114,14 @@ def compared(
 
 def _without_folders(specs: Sequence[str]) -> list[str]:
     """Specs of files by the file's name alone, where that still tells them apart."""
-    short = [spec.rsplit("/", 1)[-1] for spec in specs]
+    short = list(map(_without_folder, specs))
     return short if len(set(short)) == len(set(specs)) else list(specs)
+
+
+def _without_folder(spec: str) -> str:
+    base, mark, options = spec.partition("?")
+    path, colon, factory = base.partition(":")
+    return path.rsplit("/", 1)[-1] + colon + factory + mark + options if "." in path else spec
 
 
 def told_apart(names: Sequence[str]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ class Finding:
     """One claim.
 
     Attributes:
-        id: Its kind; with `variant` the key of its sentence in the catalogues (`text_en`, `text_ko`).
+        id: Its kind; with `variant` the key of its sentence in the catalogues (`language.en`, `language.ko`).
         evidence: The numbers of the sentence, and nothing that is not in them.
         layers: Layers that it points at.
         confidence: How sure it is.

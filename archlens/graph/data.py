@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from numbers import Integral
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from archlens.errors import LayerError, did_you_mean
@@ -244,7 +245,8 @@ class Node:
     def has_unit(self, unit: Sequence[int]) -> bool:
         """Whether the map has that unit."""
         sizes = self.map_size
-        return len(unit) == len(sizes) and all(0 <= u < n for u, n in zip(unit, sizes, strict=True))
+        whole = all(isinstance(u, Integral) for u in unit)
+        return whole and len(unit) == len(sizes) and all(0 <= u < n for u, n in zip(unit, sizes, strict=True))
 
     def unit(self, asked: Sequence[int] | None, name: str = "the layer") -> tuple[int, ...]:
         """The unit asked for, or the centre.
@@ -256,7 +258,7 @@ class Node:
             return self.middle
         if not self.has_unit(asked):
             sizes = self.map_size
-            by = " x ".join(map(str, sizes)) or "a single unit"
+            by = "x".join(map(str, sizes)) or "a single unit"
             raise LayerError(
                 f"unit {','.join(map(str, asked))} lies outside {name}, whose map is {by}",
                 f"Indices go from 0 to {','.join(str(n - 1) for n in sizes)}."

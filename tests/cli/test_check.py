@@ -103,7 +103,7 @@ def test_diff_and_its_exit_code(cli, project):
 
 
 def test_cache_info_and_clear(cli):
-    cli("rf", "alexnet")
+    cli("rf", "alexnet?groups=1")
     info = json.loads(cli("cache", "info", "--json").out)
     assert info["entries"] >= 1
     assert cli("cache", "clear").code == 0

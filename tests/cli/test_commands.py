@@ -151,10 +151,10 @@ def test_compare_sets_figures_side_by_side(cli):
     assert said.code == 0
     assert said.out.splitlines()[0] == "# fcn | pspnet at 3x513x513"
     rows = {line.split("  ")[0]: line.split()[-2:] for line in said.out.splitlines()}
-    assert rows["score map"] == ["74x74", "65x65"]
-    assert rows["sees, px"] == ["468x468", "513x513"]
-    assert rows["global from"] == ["never", "ppm.bin1.pool"]
-    assert {"parameters", "MACs", "peak memory", "stride, deepest / score", "reach of image"} <= set(rows)
+    assert rows["Score map"] == ["74x74", "65x65"]
+    assert rows["Sees at the centre, px"] == ["468x468", "513x513"]
+    assert rows["Global from"] == ["never", "ppm.bin1.pool"]
+    assert {"Parameters", "MACs", "Peak memory", "Deepest stride", "Output stride", "Reach"} <= set(rows)
 
 
 def test_compare_takes_a_size_that_suits_all(cli):

@@ -30,7 +30,7 @@ def test_json_carries_every_finding_with_its_evidence(cli: Callable) -> None:  #
     said = cli("compare", "fcn", "pspnet", *SMALL, "--json", "--sizes", "129")
     data = json.loads(said.out)
     assert set(data) >= {"schema_version", "generator", "input_shape", "models", "findings"}
-    assert {"id", "claim", "evidence", "layers", "confidence"} == set(data["findings"][0])
+    assert {"id", "title", "claim", "evidence", "layers", "confidence"} == set(data["findings"][0])
     assert all(f["evidence"] and f["claim"] for f in data["findings"])
     branches = data["models"][1]["evidence"]["paths"]["branches"]
     assert sum(b["share"] for b in branches) == pytest.approx(1)

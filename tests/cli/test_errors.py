@@ -33,7 +33,7 @@ CASES = [
     (["rf", "deeplabv3", "--set", "output_stride=7"], ["7", "32 or 16 or 8"]),
     (["rf", "deeplabv3", "--set", "output_stride"], ["key=value"]),
     (["rf", "fcn", "--layer", "fc66"], ["fc66", "fc6"]),
-    (["rf", "fcn", "--layer", "fc6", "--unit", "17,0"], ["fc6", "17 x 17"]),
+    (["rf", "fcn", "--layer", "fc6", "--unit", "17,0"], ["fc6", "17x17"]),
     (["rf", "fcn", "--unit", "a,b"], ["a,b", "--unit"]),
     (["rf", "fcn", "--at", "nowhere"], ["nowhere"]),
     (["rf", "fcn", "--from", "nowhere"], ["nowhere"]),

@@ -56,7 +56,7 @@ def test_saved_measurements_are_compared(cli, saved):
     assert "ppm takes" in claim
     assert " ms, " in claim
     table = cli("compare", *saved).out
-    assert "latency, measured" in table
+    assert "Latency, measured" in table
     assert "median of 7 passes" in table
     assert "걸린다" in cli("compare", *saved, "--lang", "ko").out
 

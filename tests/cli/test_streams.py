@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
+from archlens import showing
 from archlens.cli import output
-from archlens.cli.progress import Progress
+from archlens.cli.progress import ProgressLine
 from archlens.errors import UsageError
 
 
@@ -35,7 +36,7 @@ def test_a_closed_pipe_is_no_fault():
 def test_a_file_is_replaced_whole(tmp_path):
     file = tmp_path / "r.txt"
     file.write_text("old")
-    output.write_file(file, "new\n")
+    showing.write_file(file, "new\n")
     assert file.read_text() == "new\n"
     assert [p.name for p in tmp_path.iterdir()] == ["r.txt"]
 
@@ -49,7 +50,7 @@ def test_a_fault_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(output.os, "replace", full)
     with pytest.raises(UsageError, match="No space left"):
-        output.write_file(file, "new")
+        showing.write_file(file, "new")
     assert file.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["r.txt"]
 
@@ -96,7 +97,7 @@ def test_no_color_leaves_no_escapes_on_a_terminal(monkeypatch):
 def test_progress_on_a_terminal_leaves_no_trace(monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    with Progress() as progress:
+    with ProgressLine() as progress:
         progress("thinking")
         progress._show("thinking")
     assert terminal.getvalue().endswith("\r\x1b[2K")
@@ -105,6 +106,6 @@ def test_progress_on_a_terminal_leaves_no_trace(monkeypatch):
 def test_a_quick_step_is_not_worth_a_line(monkeypatch):
     log = io.StringIO()
     monkeypatch.setattr(sys, "stderr", log)
-    with Progress() as progress:
+    with ProgressLine() as progress:
         progress("a moment")
     assert log.getvalue() == ""

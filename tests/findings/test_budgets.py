@@ -14,12 +14,14 @@ from torch import nn
 from archlens.errors import ReportError
 from archlens.findings import budgets
 from archlens.findings.diff import diff
-from archlens.findings.gauges import gauge
+from archlens.findings.figures import LIMITS, numbers
+from archlens.findings.watched import Budget, Watched
 from archlens.pipeline import analyze
 from archlens.render.text import checks as render
-from archlens.render.text import diffs
+from archlens.render.text.diffs import diff_table
+from archlens.render.text.markdown import markdown
+from archlens.render.text.table import plain
 from archlens.report import Report
-from archlens.settings import FIGURES, Budget, Watched
 
 
 def net(width: int = 4, kernel: int = 3, pooled: bool = False) -> Report:
@@ -32,7 +34,7 @@ def net(width: int = 4, kernel: int = 3, pooled: bool = False) -> Report:
 
 
 def test_gauges_against_hand_counts() -> None:
-    found = gauge(net(), FIGURES)
+    found = numbers(net(), LIMITS)
     assert found["macs"] == 32 * 32 * (3 * 4 * 9 + 4 * 2 * 9)
     assert found["params"] == 3 * 4 * 9 + 4 + 4 * 2 * 9 + 2
     assert found["receptive_field"] == found["visible_field"] == 5
@@ -45,7 +47,7 @@ def test_gauges_against_hand_counts() -> None:
 
 
 def test_a_global_field_is_infinite() -> None:
-    found = gauge(net(pooled=True), ["receptive_field"])
+    found = numbers(net(pooled=True), ["receptive_field"])
     assert found == {"receptive_field": math.inf}
 
 
@@ -69,7 +71,7 @@ def test_baseline_round_trip_and_change(tmp_path: Path) -> None:
     assert budgets.read_baseline(file) is None
     file.write_text(budgets.baseline_text(net()), encoding="utf-8")
     kept = budgets.read_baseline(file)
-    watched = Watched("n", "n", allowed=dict.fromkeys(FIGURES, 0.0))
+    watched = Watched("n", "n", allowed=dict.fromkeys(LIMITS, 0.0))
     assert {c.verdict for c in budgets.check(net(), watched, kept)} == {"ok"}
     wider = {c.figure: c for c in budgets.check(net(8), watched, kept)}
     assert wider["macs"].verdict == "fail"
@@ -116,7 +118,7 @@ def test_formats() -> None:
     lines = render.github(checks).splitlines()
     assert lines[0].startswith("::error title=archlens%3A")
     assert lines[1].startswith("::warning ")
-    assert "1 of 3 limits hold, 1 failed, 1 warned" in render.table(checks)
+    assert "1 of 3 limits hold, 1 failed, 1 warned" in plain(render.check_table(checks))
 
 
 def test_a_comment_fits_a_pull_request() -> None:
@@ -127,7 +129,7 @@ def test_a_comment_fits_a_pull_request() -> None:
 
 def test_diff_by_name_then_by_shape() -> None:
     assert diff(net(), net()).same
-    assert "no difference" in diffs.text(diff(net(), net()))
+    assert "no difference" in plain(diff_table(diff(net(), net())))
     found = diff(net(), net(pooled=True))
     assert [(c.kind, c.new) for c in found.layers] == [("added", "3")]
     back = diff(net(pooled=True), net())
@@ -152,6 +154,6 @@ def test_diff_follows_a_renamed_module() -> None:
 
     found = diff(analyze(Named("stem"), (3, 8, 8)), analyze(Named("root"), (3, 8, 8)))
     assert [(c.kind, c.old, c.new) for c in found.layers] == [("renamed", "stem", "root")]
-    assert "> stem -> root" in diffs.text(found)
+    assert "> stem -> root" in plain(diff_table(found))
     assert json.loads(json.dumps(found.to_json()))["layers"][0]["kind"] == "renamed"
-    assert "`stem -> root`" in diffs.markdown(found)
+    assert "| > stem -> root |" in markdown(diff_table(found))

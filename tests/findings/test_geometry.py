@@ -6,9 +6,10 @@ import pytest
 from context_nets import Skips, aspp, graph_of, plain, ppm, residual, subject
 
 from archlens.analyses.fields.coverage import coverage
-from archlens.analyses.fields.degeneration import closed_form, degeneration
+from archlens.analyses.fields.degeneration import degeneration
 from archlens.analyses.fields.theoretical import receptive_fields
 from archlens.analyses.fields.visible import boxes
+from archlens.analyses.fields.walks import Walks
 from archlens.analyses.structure.class_score import class_score, main_output
 from archlens.analyses.structure.edit import dilated
 from archlens.analyses.structure.fov import field_of_view, vgg16_padding
@@ -16,6 +17,14 @@ from archlens.analyses.structure.growth import first_covering
 from archlens.analyses.structure.tiling import tiling
 from archlens.analyses.structure.unproductive import unproductive
 from archlens.pipeline import analyze
+
+
+def closed_form(kernel: int, rate: int, side: int) -> float:
+    """Mean number of valid taps of a k x k window at this rate, zero-padded, on a side x side map (DeepLabv3,
+    section 3.3): by counting, apart from the package's own walk."""
+    half = kernel // 2
+    axis = 1 + 2 * sum(max(side - t * rate, 0) for t in range(1, half + 1)) / side
+    return axis**2
 
 
 @pytest.mark.parametrize(
@@ -125,8 +134,8 @@ def test_deeplabs_field_of_view_is_derived() -> None:
         ("deeplabv1_7x7_vgg16", 224, 404, 404),
     ):
         graph = analyze(spec).graph
-        found = field_of_view(graph, class_score(graph))
+        found = field_of_view(Walks(graph), class_score(graph))
         assert found is not None
         assert (found.published, found.plain, found.released) == (fov, plain_pools, released)
     graph = graph_of(plain())
-    assert field_of_view(graph, class_score(graph)) is None
+    assert field_of_view(Walks(graph), class_score(graph)) is None

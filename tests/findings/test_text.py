@@ -7,7 +7,7 @@ import string
 import pytest
 
 from archlens.errors import UsageError
-from archlens.findings.language import CATALOGUES, catalogue, en, fill, ko, number, percent, si
+from archlens.findings.language import CATALOGUES, catalogue, en, fill, ko
 
 
 def fields(template: str) -> set[tuple[str, str]]:
@@ -31,18 +31,11 @@ def test_every_number_has_its_unit_from_the_format(lang: str) -> None:
                 assert spec == "px", (key, name)
 
 
-@pytest.mark.parametrize(
-    ("share", "text"),
-    [(0, "0 %"), (1e-12, "0 %"), (0.00001, "<0.01 %"), (0.0023, "0.23 %"), (0.082, "8.2 %"),
-     (0.54, "54 %"), (0.998, "99.8 %"), (0.99999, "99.9 %"), (1, "100 %"), (3.58, "358 %")],
-)  # fmt: skip
-def test_percent(share: float, text: str) -> None:
-    assert percent(share) == text
-
-
-def test_numbers() -> None:
-    assert [number(v) for v in (3.6446, 9, 155.4, 12000)] == ["3.64", "9", "155", "12 000"]
-    assert [si(v) for v in (79744204800, 262144, 12)] == ["79.7 G", "262 k", "12"]
+@pytest.mark.parametrize("lang", list(CATALOGUES))
+def test_every_finding_has_a_title_and_its_evidence_labels(lang: str) -> None:
+    words = catalogue(lang)
+    assert set(words.TITLES) == {key.split(".")[0] for key in words.TEXT if not key.startswith("_")}
+    assert not any("_" in label for label in words.LABELS.values())
 
 
 def test_lists_and_templates_in_templates() -> None:

@@ -11,7 +11,9 @@ from probe_nets import CPU, chain, save, uniform
 from torch import Tensor, nn
 
 from archlens.analyses.expected.field import expected_erf
+from archlens.analyses.expected.forward.walk import forward
 from archlens.analyses.expected.summaries import summarise
+from archlens.analyses.fields.walks import Walks
 from archlens.errors import DeviceError, LayerError, UsageError
 from archlens.probes.erf import weights
 from archlens.probes.erf.energy import Probe
@@ -72,7 +74,7 @@ def test_an_inner_origin() -> None:
 
 def test_random_weights_agree_with_the_closed_form() -> None:
     live = Network(chain(), (3, 25, 25), CPU)
-    expected = expected_erf(live.graph, live.node("6").id)
+    expected = expected_erf(forward(Walks(live.graph)), live.node("6").id)
     assert expected.energy is not None
     summary = summarise(expected.energy, expected.centre)
     found = over_weights(live, "6", runs=30, draws=5, seed=3)
@@ -102,7 +104,7 @@ def test_dead_units_are_counted(photos: list) -> None:
     assert not found.known
     assert (found.dead, found.runs, found.off) == (4, 4, 1.0)
     assert np.isnan(found.map).all()
-    assert math.isnan(found.sides[0.5].value)
+    assert math.isnan(found.sides[50].value)
     assert any("dead in 4 of 4" in n for n in found.notes)
 
 

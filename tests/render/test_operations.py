@@ -5,7 +5,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from archlens import analyze
-from archlens.render.text.layers import operation_of, summary_table
+from archlens.render.operations import operation
+from archlens.render.text.layers import summary_table
 
 
 class Resized(nn.Module):
@@ -42,10 +43,10 @@ class Resized(nn.Module):
 )
 def test_operation(module, words):
     report = analyze(module, (4, 25, 25))
-    assert operation_of(report, report.layers[-1]) == words
+    assert operation(report, report.layers[-1]) == words
 
 
 def test_one_dimension():
     report = analyze(nn.Conv1d(4, 8, 5, stride=2), (4, 25))
-    assert operation_of(report, report.layers[0]) == "conv 5 s2"
+    assert operation(report, report.layers[0]) == "conv 5 s2"
     assert summary_table(report).rows[0][2] == "8x11"

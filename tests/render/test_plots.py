@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from archlens.errors import UsageError
-from archlens.findings.comparison import Comparison, compare
+from archlens.findings.comparison import Comparison, compared
 from archlens.pipeline import analyze
 from archlens.render.plots.branches import branch_views, branches_picture
 from archlens.render.plots.canvas import thinned
@@ -41,7 +41,7 @@ def fcn() -> Report:
 
 @pytest.fixture(scope="module")
 def both(fcn: Report, deeplab: Report) -> Comparison:
-    return compare([fcn, deeplab])
+    return compared([fcn, deeplab])
 
 
 @pytest.fixture(scope="module")
@@ -129,9 +129,9 @@ def test_heat_holds_the_map_its_box_and_its_squares(expected: FieldMap) -> None:
     assert expected.map is not None
     assert data.map is expected.map
     assert data.box == (0, 0, 128, 128)
-    sides = [data.squares[share] for share in (0.25, 0.5, 0.75, 0.95)]
+    sides = [data.squares[share] for share in (25, 50, 75, 95)]
     assert sides == sorted(sides)
-    assert data.squares[0.5] == pytest.approx(expected.summary["erf_50"], rel=1e-6)
+    assert data.squares[50] == pytest.approx(expected.summary["erf_50"], rel=1e-6)
 
 
 @pytest.mark.parametrize("log", [False, True])
@@ -148,7 +148,7 @@ def test_support_shows_its_holes(touched: FieldMap) -> None:
     assert data.squares == {}
     assert int(data.map.sum()) == 9
     text = field_picture(touched, "svg").decode()
-    assert "9 touched, 98.6% holes" in text
+    assert "9 touched, 98.6 % holes" in text
 
 
 def test_no_map_no_picture(expected: FieldMap) -> None:
@@ -180,7 +180,7 @@ def test_stage_boxes_are_what_the_report_says(deeplab: Report) -> None:
         assert (box.lo, box.hi) == (seen.lo, seen.hi)
     words = [text for _, text in drawn_boxes(shown)]
     assert len(words) < len(shown)
-    assert "class scores: sees 129 × 129" in words[-1]
+    assert "class scores: sees 129x129" in words[-1]
 
 
 def test_boxes_on_the_users_image(deeplab: Report, tmp_path) -> None:  # type: ignore[no-untyped-def]

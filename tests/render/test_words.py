@@ -3,7 +3,7 @@
 import pytest
 
 from archlens.report import FieldReport, Visible
-from archlens.words import axes, box, by, memory, number, percent, phases, si, size_words
+from archlens.words import axes, by, count, duration, memory, number, percent, phases, points, px, si, times
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,18 @@ def test_memory(value, text):
 
 @pytest.mark.parametrize(
     ("share", "text"),
-    [(0, "0.0 %"), (0.00001, "<0.1 %"), (0.0123, "1.2 %"), (0.9994, "99.9 %"), (1.0, "100 %")],
+    [
+        (0, "0 %"),
+        (1e-12, "0 %"),
+        (0.00001, "<0.01 %"),
+        (0.0023, "0.23 %"),
+        (0.0123, "1.2 %"),
+        (0.54, "54.0 %"),
+        (0.9994, "99.9 %"),
+        (0.99999, ">99.9 %"),
+        (1.0, "100 %"),
+        (3.58, "358 %"),
+    ],
 )
 def test_percent(share, text):
     assert percent(share) == text
@@ -50,11 +61,10 @@ def field(kind, **more):
 
 def test_kinds_of_fields():
     local = field("local", size=(495, 495), sizes=((495,), (495,)))
-    assert size_words(local) == "495"
-    assert size_words(field("global", local=local)) == "global (local 495)"
-    assert size_words(field("varies")) == "varies"
-    assert size_words(field("unknown", reason="fft_fft2")) == "unknown: fft_fft2"
-    assert size_words(None) == "none"
+    assert local.words == "495"
+    assert field("global", local=local).words == "global (local 495)"
+    assert field("varies").words == "varies"
+    assert field("unknown", reason="fft_fft2").words == "unknown: fft_fft2"
 
 
 @pytest.mark.parametrize(
@@ -68,8 +78,13 @@ def test_kinds_of_fields():
     ],
 )
 def test_boxes(low, high, text):
-    assert box(Visible((0, 0), low, high), (513, 513)) == text
+    assert Visible((0, 0), low, high).words((513, 513)) == text
 
 
-def test_a_unit_that_sees_nothing():
-    assert box(None, (513, 513)) == "nothing"
+def test_lengths_times_and_durations():
+    assert [px(v) for v in (404, 271.6, 36.24, 7.0)] == ["404", "272", "36.2", "7"]
+    assert (times(3.4412), times(368.05)) == ("3.4", "368")
+    assert [duration(s) for s in (1.234, 0.0123, 4.2e-5)] == ["1.23 s", "12.3 ms", "42.0 us"]
+    assert (points(0.25 * 100), points(-3)) == ("+25.0 points", "−3.0 points")
+    assert (count(1, "layer"), count(12_345, "layer")) == ("1 layer", "12,345 layers")
+    assert (number(12_345), number(9_999)) == ("12,345", "9999")

@@ -60,6 +60,7 @@ def degenerate(evidence: Sequence[Evidence]) -> list[Finding]:
                         "branch": b.name,
                         "rate": b.rate,
                         "map": e.paths.fork_map[0],
+                        "shape": list(e.paths.fork_map),
                         "taps": b.taps,
                         "mean_taps": b.mean_taps,
                         "centre_taps": b.centre_taps,
@@ -216,6 +217,7 @@ def resolution(evidence: Sequence[Evidence]) -> list[Finding]:
                 "name": e.label,
                 "deepest": r.deepest,
                 "map": r.map[0] if r.map else 1,
+                "shape": list(r.map),
                 "cell": r.cell or r.deepest,
                 "skips": skips,
             }

@@ -172,6 +172,7 @@ def roles(evidence: Sequence[Evidence]) -> list[Finding]:
             {
                 "name": b.name,
                 "cells": b.cells,
+                "window": list(b.window),
                 "read": b.read,
                 "density": b.density,
                 "share": b.share,

@@ -8,6 +8,7 @@ Templates use these format specs, so that no number goes without its unit and no
     {x:si}      79.7 G                  {x:layers}  a, b and c
     {x:ms}      12.3 ms                 {x:each:KEY}  the template KEY for each entry of a list
     {x:span}    a to b, or a alone      {x:word}    a word of the catalogue
+    {x:by}      65x65
     {x:count:layer}  1 layer, 2 layers
     {_key}      another template, filled with the same evidence
 """
@@ -22,7 +23,7 @@ from typing import Any, Protocol
 from archlens.errors import UsageError
 from archlens.findings.finding import Finding
 from archlens.findings.language import en, ko
-from archlens.words import count, duration, number, percent, px, si, times
+from archlens.words import by, count, duration, number, percent, si, sides, times
 
 
 class Catalogue(Protocol):
@@ -31,6 +32,7 @@ class Catalogue(Protocol):
     AND: str
     TO: str
     TIMES: str
+    UNKNOWN: str
     WORDS: dict[str, str]
     TITLES: dict[str, str]
     LABELS: dict[str, str]
@@ -84,11 +86,15 @@ class _Words(string.Formatter):
         return super().get_value(key, args, kwargs)
 
     def format_field(self, value: Any, format_spec: str) -> str:
+        if value is None:
+            return self.words.UNKNOWN
         kind, _, rest = format_spec.partition(":")
         match kind:
             case "px":
                 lengths = value if isinstance(value, (list, tuple)) else [value]  # one an axis
-                return " x ".join(dict.fromkeys(map(px, lengths))) + " px"
+                return f"{sides(lengths)} px"
+            case "by":
+                return by(value)
             case "pct":
                 return percent(value)
             case "num":

@@ -1,6 +1,6 @@
 """The English catalogue: every sentence that a comparison or an explanation can say.
 
-Keys are a finding's id and variant; format specs are those of `text`. "Far" is outside the centred square of
+Keys are a finding's id and variant; format specs are those of this package. "Far" is outside the centred square of
 half the side; "random weights" marks what is expected before any training.
 """
 
@@ -9,6 +9,7 @@ half the side; "random weights" marks what is expected before any training.
 AND = " and "
 TO = " to "
 TIMES = "{} times"
+UNKNOWN = "unknown"
 
 WORDS: dict[str, str] = {
     "none": "none",
@@ -80,7 +81,7 @@ LABELS: dict[str, str] = {
     "deep_side95": "deepest: 95 % of energy within", "deep_far": "deepest: far energy",
     "layer": "layer", "resampling": "added by resampling", "stage": "stage that adds most", "added": "added there",
     "macs_per_pixel": "MACs a pixel added", "lacking": "networks without it", "module": "context module",
-    "fork": "map that it reads", "map": "cells a side", "count": "how many", "branches": "branch", "cells": "cells a side",
+    "fork": "map that it reads", "map": "cells a side", "shape": "map", "window": "window, cells", "count": "how many", "branches": "branch", "cells": "cells a side",
     "global": "branches that read all", "left": "branch that is left", "cut_far": "far energy, cut",
     "cut_coherent": "far, coherent, cut", "trunk": "the trunk's part, by energy",
     "trunk_coherent": "the trunk's part, coherent", "branch": "branch", "gathering": "response over energy",
@@ -208,7 +209,7 @@ TEXT: dict[str, str] = {
         "{items:each:_role}."
     ),
     "_role": (
-        "{name} reads {read} of {cells} x {cells} cells and brings {share:pct} of the energy, {far:pct} of the far "
+        "{name} reads {read} of {window:by} cells and brings {share:pct} of the energy, {far:pct} of the far "
         "energy, {coherent:pct} of the coherent far response"
     ),
     # ---- counterfactuals
@@ -246,10 +247,10 @@ TEXT: dict[str, str] = {
     # ---- degeneration, position, size
     "degenerate": (
         "{name}'s {branch} (rate {rate}) keeps {mean_taps:num} of its {taps} taps on average on a map of "
-        "{map} x {map}: the others read padding."
+        "{shape:by}: the others read padding."
     ),
     "degenerate.point": (
-        "{name}'s {branch} is a 1x1 where it should see most: at rate {rate} on a map of {map} x {map} the centre "
+        "{name}'s {branch} is a 1x1 where it should see most: at rate {rate} on a map of {shape:by} the centre "
         "cell keeps {centre_taps} of {taps} taps ({mean_taps:num} on average, {corner_taps} at the corner), all "
         "others read padding, for {macs:si} MACs and {params:si} parameters."
     ),
@@ -285,7 +286,7 @@ TEXT: dict[str, str] = {
     ),
     "_worn": "at {side:px} {branch}, {mean:num} of {taps} ({centre} at the centre)",
     "resolution": "Resolution: {items:each:_resolution}.",
-    "_resolution": "{name} goes down to stride {deepest:num} and scores at stride {cell:num} ({map} x {map})",
+    "_resolution": "{name} goes down to stride {deepest:num} and scores at stride {cell:num} ({shape:by})",
     # ---- cost
     "cost": (
         "{name}'s {module} costs {macs:si} MACs ({macs_share:pct} of all) and {params:si} parameters; there is no "

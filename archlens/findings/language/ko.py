@@ -5,6 +5,7 @@
 AND = ", "
 TO = "–"
 TIMES = "{}배"
+UNKNOWN = "알 수 없음"
 
 WORDS: dict[str, str] = {
     "none": "없음",
@@ -76,7 +77,7 @@ LABELS: dict[str, str] = {
     "deep_side95": "가장 깊은 stream: energy 95 %의 변", "deep_far": "가장 깊은 stream: far energy",
     "layer": "layer", "resampling": "resampling이 더한 것", "stage": "가장 많이 더하는 stage", "added": "더한 것",
     "macs_per_pixel": "1 px당 MACs", "lacking": "없는 네트워크", "module": "context module",
-    "fork": "읽는 map", "map": "한 변 cell", "count": "개수", "branches": "branch", "cells": "한 변 cell",
+    "fork": "읽는 map", "map": "한 변 cell", "shape": "map 크기", "window": "window, cell", "count": "개수", "branches": "branch", "cells": "한 변 cell",
     "global": "전체를 읽는 branch", "left": "남은 branch", "cut_far": "far energy, 자른 뒤",
     "cut_coherent": "coherent far, 자른 뒤", "trunk": "trunk의 몫, energy",
     "trunk_coherent": "trunk의 몫, coherent", "branch": "branch", "gathering": "응답 / energy",
@@ -195,7 +196,7 @@ TEXT: dict[str, str] = {
         "{name}의 {module} branch(random weight; 먼 energy는 {top}이 {far:pct}로 가장 많다): {items:each:_role}."
     ),
     "_role": (
-        "{name} {cells} x {cells} cell 중 {read}개를 읽음, energy {share:pct}, far energy {far:pct}, coherent far response "
+        "{name} {window:by} cell 중 {read}개를 읽음, energy {share:pct}, far energy {far:pct}, coherent far response "
         "{coherent:pct}"
     ),
     # ---- counterfactuals
@@ -229,11 +230,11 @@ TEXT: dict[str, str] = {
     ),
     # ---- degeneration, position, size
     "degenerate": (
-        "{name}의 {branch}(rate {rate})는 {map} x {map} map에서 평균 {taps}개 tap 중 {mean_taps:num}개만 남고 나머지는 padding을 "
+        "{name}의 {branch}(rate {rate})는 {shape:by} map에서 평균 {taps}개 tap 중 {mean_taps:num}개만 남고 나머지는 padding을 "
         "읽는다."
     ),
     "degenerate.point": (
-        "{name}의 {branch}는 가장 많이 보아야 할 중앙에서 1x1이 된다: rate {rate}, {map} x {map} map에서 중앙 cell은 {taps}개 tap 중 "
+        "{name}의 {branch}는 가장 많이 보아야 할 중앙에서 1x1이 된다: rate {rate}, {shape:by} map에서 중앙 cell은 {taps}개 tap 중 "
         "{centre_taps}개만 남고(평균 {mean_taps:num}, 구석 {corner_taps}) 나머지는 padding을 읽는다. 비용은 {macs:si} MACs, "
         "parameter {params:si}개이다."
     ),
@@ -267,7 +268,7 @@ TEXT: dict[str, str] = {
     ),
     "_worn": "{side:px}에서 {branch} {taps}개 중 {mean:num}개(중앙 {centre})",
     "resolution": "해상도: {items:each:_resolution}.",
-    "_resolution": "{name} 가장 깊은 stride {deepest:num}, score stride {cell:num}({map} x {map})",
+    "_resolution": "{name} 가장 깊은 stride {deepest:num}, score stride {cell:num}({shape:by})",
     # ---- cost
     "cost": (
         "{name}의 {module}는 {macs:si} MACs(전체의 {macs_share:pct})와 parameter {params:si}개가 든다. branch를 합치는 convolution은 "

@@ -33,8 +33,8 @@ from archlens.words import by, si
 
 STYLES = ("page.css", "explorer.css")
 HEAD_SCRIPTS = ("theme.js",)
-SCRIPTS = ("data.js", "taps.js", "walk.js", "state.js", "scene.js", "lens.js", "explorer.js", "tables.js",
-           "graph.js", "plots.js", "main.js")  # fmt: skip
+SCRIPTS = ("words.js", "data.js", "taps.js", "support.js", "state.js", "scene.js", "lens.js", "explorer.js",
+           "tables.js", "graph.js", "plots.js", "main.js")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def plots(reports: Sequence[Report], labels: Sequence[str]) -> list[Plot]:
     """The plots that these networks have data for."""
     out = []
     growth = [_growth(i, label, r) for i, (label, r) in enumerate(zip(labels, reports, strict=True))]
-    side = reports[0].input_shape[2] if len(reports[0].input_shape) > 2 else 0
+    side = max(reports[0].input_shape[2:], default=0)
     if side and any(s.line for s in growth):
         out.append(
             Plot(
@@ -84,7 +84,7 @@ def _growth(index: int, label: str, report: Report) -> Series:
         if side is None:
             continue
         x = 100 * spent / total
-        whole = best >= side == report.input_shape[2]  # once all is seen, a point says nothing more
+        whole = best >= side == max(report.input_shape[2:])  # once all is seen, a point says nothing more
         best = max(best, side)
         if line[-1] != (x, best):
             line.append((x, best))

@@ -12,7 +12,7 @@ from archlens.errors import UsageError
 from archlens.render.colours import CONTEXT, SERIES
 from archlens.render.plots.canvas import figure, look, written
 from archlens.report import Report
-from archlens.words import count, number, percent, px
+from archlens.words import by, count, number, percent, px
 
 COLUMNS = 5
 
@@ -104,7 +104,7 @@ def branches_picture(report: Report, form: str, *, prefix: str = "", standalone:
             ax.set_yticks([0, view.cells.shape[0] - 1])
             ax.tick_params(labelsize=7)
             ax.set_xlabel("\n".join(_words(view)), fontsize=8)
-        sides: Any = " × ".join(map(str, views[0].cells.shape))
+        sides: Any = by(views[0].cells.shape)
         made.suptitle(
             f"{report.name}: cells of the {sides} map that each branch of {name} reads (ring: the unit)",
             fontsize=10,

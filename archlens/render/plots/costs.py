@@ -75,12 +75,14 @@ def cost_picture(
         made, axes = figure(4.6 * (3 if miou else 2), 4.4, 1, 3 if miou else 2)
         _scatter(
             axes[0],
+            "erf",
             points,
             [p.erf.get(50) if p.erf else None for p in points],
             "side of half the expected energy, px",
         )
         _scatter(
             axes[1],
+            "far",
             points,
             [None if p.far is None else 100 * p.far for p in points],
             "far share, % of the energy",
@@ -88,6 +90,7 @@ def cost_picture(
         if miou:
             _scatter(
                 axes[2],
+                "miou",
                 points,
                 [p.published.with_ if p.published else None for p in points],
                 "published mIoU, %, VOC 2012 val",
@@ -97,7 +100,9 @@ def cost_picture(
         return written(made, form, prefix=prefix, standalone=standalone, label="Cost against context")
 
 
-def _scatter(ax: Axes, points: Sequence[CostPoint], values: Sequence[float | None], title: str) -> None:
+def _scatter(
+    ax: Axes, name: str, points: Sequence[CostPoint], values: Sequence[float | None], title: str
+) -> None:
     """Named points, joined in the order given by a thin line."""
     known = [(p, v) for p, v in zip(points, values, strict=True) if v is not None]
     ax.plot([p.gmacs for p, _ in known], [v for _, v in known], color=INK, alpha=0.35, linewidth=0.9)
@@ -106,7 +111,7 @@ def _scatter(ax: Axes, points: Sequence[CostPoint], values: Sequence[float | Non
             continue
         colour = SERIES[index % len(SERIES)]
         marker = MARKERS[index % len(MARKERS)]
-        ax.plot(point.gmacs, value, marker, color=colour, markersize=8, gid=f"point-{index}")
+        ax.plot(point.gmacs, value, marker, color=colour, markersize=8, gid=f"{name}-{index}")
     ax.set_xscale("log")
     ax.margins(x=0.22, y=0.14)
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter

@@ -13,7 +13,7 @@ from archlens.errors import UsageError
 from archlens.render.colours import CONTEXT, INK, PAPER, SERIES
 from archlens.render.plots.canvas import HEAT, figure, look, thinned, written
 from archlens.unit_field.result import FieldMap
-from archlens.words import number, percent, px
+from archlens.words import by, number, percent, px
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -156,7 +156,7 @@ def _box(ax: Axes, data: Heat) -> None:
     size = (right - left + 1, bottom - top + 1)
     for colour, width, label in (
         (PAPER, 3.2, None),
-        (CONTEXT, 1.6, f"visible box: {size[1]} × {size[0]}"),
+        (CONTEXT, 1.6, f"visible box: {by(size[::-1])}"),
     ):
         ax.add_patch(
             Rectangle(

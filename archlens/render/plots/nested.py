@@ -10,6 +10,9 @@ from archlens.render.colours import SERIES
 from archlens.render.plots.canvas import STYLES, figure, look, written
 from archlens.render.plots.scene import background
 from archlens.report import Report
+from archlens.words import by, sides
+
+_WORST = ("local", "varies", "global", "unknown")
 
 
 @dataclass(frozen=True)
@@ -19,14 +22,14 @@ class StageBox:
     Attributes:
         name: The stage, or the class-score cell.
         layer: Its last layer on the widest way.
-        theoretical: Field there, px; of a global one the finite path beside it.
+        theoretical: Field there per axis, px; of a global one the finite path beside it.
         kind: Of the field: local | varies | global | unknown.
         lo, hi: The visible box, inclusive (row, column).
     """
 
     name: str
     layer: str
-    theoretical: int | None
+    theoretical: tuple[int, ...] | None
     kind: str
     lo: tuple[int, ...]
     hi: tuple[int, ...]
@@ -43,9 +46,10 @@ def stage_boxes(report: Report) -> list[StageBox]:
         if seen is None:
             continue
         field = s.fields()[node_id] or ()
-        path = field[0].path if field else None
-        kind = field[0].kind if field else "unknown"
-        out.append(StageBox(name, s.name(node_id), path.size if path else None, kind, *seen))
+        sizes = tuple(a.path.size for a in field if a.path is not None)
+        kind = max((a.kind for a in field), key=_WORST.index, default="unknown")
+        known = sizes if field and len(sizes) == len(field) else None
+        out.append(StageBox(name, s.name(node_id), known, kind, *seen))
     return out
 
 
@@ -60,10 +64,12 @@ def drawn_boxes(shown: Sequence[StageBox]) -> list[tuple[StageBox, str]]:
     out = []
     for group in groups:
         first, last = group[0], group[-1]
-        height, width = (h - low + 1 for low, h in zip(first.lo, first.hi, strict=True))
+        seen = by([h - low + 1 for low, h in zip(first.lo, first.hi, strict=True)])
         name = first.name if first is last else f"{first.name} … {last.name}"
-        fields = dict.fromkeys(f"{b.theoretical} px" if b.kind == "local" else b.kind for b in (first, last))
-        out.append((first, f"{name}: sees {height} × {width}, field {' … '.join(fields)}"))
+        local = [b.theoretical if b.kind == "local" else None for b in (first, last)]
+        ends = zip(local, (first, last), strict=True)
+        fields = dict.fromkeys(f"{sides(own)} px" if own else b.kind for own, b in ends)
+        out.append((first, f"{name}: sees {seen}, field {' … '.join(fields)}"))
     return out
 
 

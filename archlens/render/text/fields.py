@@ -9,12 +9,12 @@ from typing import Any
 from archlens.render.text.table import Column, Table
 from archlens.report import GENERATOR, SCHEMA_VERSION, Report
 from archlens.unit_field.result import FieldMap
-from archlens.words import NONE, by, number, percent, px
+from archlens.words import NONE, by, number, percent, px, sides
 
 
 def text(found: FieldMap) -> str:
     """A few lines: who looks, what it sees, how sure that is."""
-    return "\n".join([_title(found), *(f"  {what:8} {said}" for what, said in _lines(found))])
+    return "\n".join([_title(found), *(f"  {what:9}{said}" for what, said in _lines(found))])
 
 
 def field_table(found: FieldMap) -> Table:
@@ -36,9 +36,9 @@ def _lines(found: FieldMap) -> list[tuple[str, str]]:
     if found.channel is not None:
         lines.append(("channel", str(found.channel)))
     if found.visible is not None:
-        sides = [h - low + 1 for low, h in zip(*found.visible, strict=True)]
+        size = by([h - low + 1 for low, h in zip(*found.visible, strict=True)])
         span = ", ".join(f"{low}..{h}" for low, h in zip(*found.visible, strict=True))
-        lines.append(("visible", f"{' x '.join(map(number, sides))} px ({span})"))
+        lines.append(("visible", f"{size} px ({span})"))
     if not found.summary:
         lines.append(("unknown", str(found.reason)))
     lines += _reached(found) if found.projective else _figures(found)
@@ -53,11 +53,10 @@ def _reached(found: FieldMap) -> list[tuple[str, str]]:
     s = found.summary
     lines = []
     if "pixels" in s:
-        of = "" if found.map is None else f" of a map of {' x '.join(map(str, found.map.shape)) or '1'}"
+        of = "" if found.map is None else f" of a map of {by(found.map.shape or (1,))}"
         lines.append(("units", f"{number(s['pixels'])}{of}, {percent(s['density'])} of their box"))
     if "lines" in s:
-        gaps = " x ".join(map(str, s["largest_gap"]))
-        lines.append(("lines", f"{' x '.join(map(str, s['lines']))}, largest gap {gaps}"))
+        lines.append(("lines", f"{by(s['lines'])}, largest gap {by(s['largest_gap'])}"))
     if "largest_share" in s:
         unit = ",".join(map(str, s["largest_unit"])) or "the only one"
         most = f"at most {percent(s['largest_share'])} of a unit's expected energy (unit {unit})"
@@ -74,8 +73,8 @@ def _phases(details: Mapping[str, Any]) -> list[tuple[str, str]]:
     if not found:
         return [("phases", f"{number(count)}, too many to look at one by one; --unit asks for one")]
     pixels = sorted(p["pixels"] for p in found)
-    sides = sorted(max(p["box"]) for p in found)
-    said = f"{count}: {number(pixels[0])} to {number(pixels[-1])} pixels, boxes {sides[0]} to {sides[-1]} px"
+    boxes = sorted(max(p["box"]) for p in found)
+    said = f"{count}: {number(pixels[0])} to {number(pixels[-1])} pixels, boxes {boxes[0]} to {boxes[-1]} px"
     return [("phases", f"{said} (--json has each)")]
 
 
@@ -100,11 +99,10 @@ def _figures(found: FieldMap) -> list[tuple[str, str]]:
         ratio = percent(summary["replknet_area_ratio"])
         out.append(("RepLKNet", f"{ratio} area ratio (not scale-free: do not compare across networks)"))
     if "density" in summary:
-        gap = " x ".join(map(str, summary["largest_gap"]))
         holes = "holes inside the box" if summary["holes"] else "none: every pixel of the box"
         out += [
             ("pixels", f"{number(summary['pixels'])}, {percent(summary['density'])} of the box"),
-            ("lines", f"{' x '.join(map(str, summary['lines']))} touched, largest gap {gap} px"),
+            ("lines", f"{by(summary['lines'])} touched, largest gap {by(summary['largest_gap'])} px"),
             ("gridding", holes),
         ]
     if "size" in summary:
@@ -127,12 +125,13 @@ def occlusion_rows(report: Report, rows: Sequence[Any], notes: Sequence[str]) ->
     """Layer by layer: theoretical and empirical size. `rows` are `probes.erf.occlusion.OcclusionField`s."""
     cells = []
     for row in rows:
-        theory = row.theoretical[0] if row.theoretical else None
+        # An empirical side is that of the square of the same area.
+        theory = math.prod(row.theoretical) ** (1 / len(row.theoretical)) if row.theoretical else None
         known = not math.isnan(row.size)
         cells.append(
             (
                 row.layer,
-                NONE if row.theoretical is None else " x ".join(map(px, dict.fromkeys(row.theoretical))),
+                NONE if row.theoretical is None else sides(row.theoretical),
                 f"{px(row.size)} ± {px(row.spread)}" if known else "no answer",
                 percent(row.size / theory) if theory and known else NONE,
                 number(len(row.channels)) + (f" ({row.silent} silent)" if row.silent else ""),

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from archlens.findings.comparison import compare
+from archlens.findings.comparison import compared
 from archlens.pipeline import analyze
-from archlens.render.page.numbers import difference, points
+from archlens.render.page.numbers import difference, points_apart
 from archlens.render.page.page import html
 from archlens.render.page.plots import ticks
 from archlens.report import Report, report_from_dict
@@ -38,22 +38,22 @@ def held(page: str, name: str) -> Any:
 
 
 def test_pages_keep_to_their_size(reports: list[Report]) -> None:
-    deepest = html(compare(reports[3:]), "archlens report deeplabv3plus")
+    deepest = html(compared(reports[3:]), "archlens report deeplabv3plus")
     assert len(deepest.encode()) <= LIMIT_ONE
-    assert len(html(compare(reports), "archlens report ...").encode()) <= LIMIT_FOUR
+    assert len(html(compared(reports), "archlens report ...").encode()) <= LIMIT_FOUR
 
 
 def test_the_same_input_gives_the_same_bytes(reports: list[Report]) -> None:
-    assert html(compare(reports[:2]), "archlens") == html(compare(reports[:2]), "archlens")
+    assert html(compared(reports[:2]), "archlens") == html(compared(reports[:2]), "archlens")
 
 
 def test_the_page_holds_the_report_that_compare_reads(reports: list[Report]) -> None:
-    page = html(compare(reports[1:2]), "archlens report pspnet")
+    page = html(compared(reports[1:2]), "archlens report pspnet")
     assert report_from_dict(held(page, "report-0")).to_json() == reports[1].to_json()
 
 
 def test_boxes_of_all_units_are_those_of_the_report(reports: list[Report]) -> None:
-    page = html(compare(reports[:1]), "archlens report fcn")
+    page = html(compared(reports[:1]), "archlens report fcn")
     boxes = held(page, "intervals-0")
     for row, layer, pairs in zip(reports[0].layers, reports[0].graph.layers, boxes["layers"], strict=True):
         node = reports[0].graph.nodes[layer.output]
@@ -74,7 +74,7 @@ def _at(array: list[Any], unit: list[int]) -> int:
 
 
 def test_the_policy_names_every_script_and_nothing_from_outside(reports: list[Report]) -> None:
-    page = html(compare(reports[:2]), "archlens compare fcn pspnet")
+    page = html(compared(reports[:2]), "archlens compare fcn pspnet")
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)
     assert policy is not None
     assert unescape(policy[1]).startswith("default-src 'none'")
@@ -89,7 +89,7 @@ def test_the_policy_names_every_script_and_nothing_from_outside(reports: list[Re
 
 
 def test_findings_numbers_and_published_figures_are_there(reports: list[Report]) -> None:
-    result = compare(reports[:2])
+    result = compared(reports[:2])
     page = html(result, "archlens compare fcn pspnet -o 'a b.html'")
     text = unescape(re.sub(r"<[^>]*>", "", page)).replace("\u00a0", " ")
     for finding in result.findings:
@@ -102,14 +102,14 @@ def test_findings_numbers_and_published_figures_are_there(reports: list[Report])
 
 
 def test_differences_are_said_in_the_fitting_form() -> None:
-    assert difference(100, 100, 1) == "same"
-    assert difference(100, 112, 1) == "+12.0 %"
-    assert difference(100, 340, 1) == "× 3.4"
-    assert difference(100, 20, 1) == "÷ 5.0"
-    assert difference(100, 90, 1) == "−10.0 %"
-    assert difference(100, 100, 0) == difference(None, 1, 1) == difference(0, 1, 1) == ""
-    assert points(0.1, 0.35, 1) == "+25.0 points"
-    assert points(0.1, 0.1001, 1) == "same"
+    assert difference(100, 100) == "same"
+    assert difference(100, 112) == "+12.0 %"
+    assert difference(100, 340) == "× 3.4"
+    assert difference(100, 20) == "÷ 5.0"
+    assert difference(100, 90) == "−10.0 %"
+    assert difference(None, 1) == difference(0, 1) == ""
+    assert points_apart(0.1, 0.35) == "+25.0 points"
+    assert points_apart(0.1, 0.1001) == "same"
 
 
 def test_axes_have_round_ticks() -> None:

@@ -131,8 +131,8 @@ function syncFields(lens) {
   lens.pick.value = String(lens.layer.index);
   Object.assign(lens.row, { max: String(rows - 1), value: String(row) });
   Object.assign(lens.column, { max: String(columns - 1), value: String(column) });
-  lens.inputCaption.textContent = `${lens.subject.originName} ${lens.subject.boxes.size.join(" × ")}`;
-  lens.mapCaption.textContent = `map ${lens.layer.map.join(" × ") || "of one unit"}`;
+  lens.inputCaption.textContent = `${lens.subject.originName} ${lens.subject.boxes.size.join("x")}`;
+  lens.mapCaption.textContent = `map ${lens.layer.map.join("x") || "of one unit"}`;
 }
 
 function sceneControls(draw) {
@@ -179,21 +179,19 @@ function boxWords(subject, box, layer) {
   const names = box.length === 2 ? ["rows", "columns"] : box.length === 1 ? ["positions"] : box.map((_, d) => `axis ${d}`);
   const sides = box.map(([lo, hi]) => hi - lo + 1);
   const share = product(sides) / product(subject.boxes.size);
-  return `${box.map(([lo, hi], d) => `${names[d]} ${lo} to ${hi}`).join(", ")}: ${sides.join(" × ")} px, ${percent(share)} of the input`;
+  return `${box.map(([lo, hi], d) => `${names[d]} ${lo} to ${hi}`).join(", ")}: ${sides.join("x")} px, ${percent(share)} of the input`;
 }
 
 function supportWords(count, within) {
-  const pixels = `${count.toLocaleString("en").replaceAll(",", " ")} px`;
+  const pixels = `${number(count)} px`;
   return count === within ? `${pixels}: every pixel of the box` : `${pixels}: ${percent(count / within)} of the box, the rest are holes`;
 }
 
 function theoryWords(rf) {
   if (!rf) return "none";
-  const size = (own) => own.sizes.map((s) => s.join(" or ")).filter((s, i, all) => all.indexOf(s) === i).join(" × ");
-  const jump = (own) => (own.jump ? `, jump ${own.jump.filter((j, i, all) => all.indexOf(j) === i).join(" × ")}` : "");
+  const size = (own) => own.sizes.map((s) => s.join(" or ")).filter((s, i, all) => all.indexOf(s) === i).join(" x ");
+  const jump = (own) => (own.jump ? `, jump ${own.jump.filter((j, i, all) => all.indexOf(j) === i).join(" x ")}` : "");
   if (rf.kind === "local" && rf.size) return `${size(rf)} px${jump(rf)}`;
   const beside = rf.local?.sizes ? `; along the local path ${size(rf.local)} px${jump(rf.local)}` : "";
   return `${rf.kind}${rf.source ? `, since ${rf.source}` : ""}${beside}`;
 }
-
-const percent = (share) => (share > 0 && share < 0.0005 ? "less than 0.1 %" : share >= 0.9995 ? "100 %" : `${(100 * share).toFixed(1)} %`);

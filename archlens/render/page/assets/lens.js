@@ -12,7 +12,7 @@ function makeLens(subject) {
     inputCaption: find("input-caption"), mapCaption: find("map-caption"),
     row: find("row"), column: find("column"), reading: find("reading"),
   };
-  subject.layers.forEach((layer, i) => lens.pick.append(new Option(layer.name, String(i))));
+  lens.pick.append(...subject.layers.map((layer, i) => new Option(layer.name, String(i))));
   return lens;
 }
 

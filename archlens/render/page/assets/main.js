@@ -44,7 +44,10 @@ async function start() {
   const asked = fromHash(subjects);
   const home = { model: first.key, layer: cell.name, unit: middle(cell) };
   if (asked) state.set(asked, "address");
-  else for (const listener of state.listeners) listener((state.current = home), "start");
+  else {
+    state.current = home;
+    for (const listener of state.listeners) listener(home, "start");
+  }
   addEventListener("hashchange", () => {
     const next = fromHash(subjects);
     if (next) state.set(next, "address");

@@ -29,7 +29,9 @@ function layerTables(subjects) {
   for (const subject of subjects) layerTable(subject);
   const filter = document.getElementById("filter");
   const changes = document.getElementById("changes");
-  const apply = () => subjects.forEach((subject) => filterRows(subject, filter.value, changes.checked));
+  const apply = () => {
+    for (const subject of subjects) filterRows(subject, filter.value, changes.checked);
+  };
   filter.addEventListener("input", apply);
   changes.addEventListener("change", apply);
   apply();

@@ -6,7 +6,10 @@ const tapCache = new Map();
 function taps(geometry, nIn, nOut) {
   const key = JSON.stringify([geometry, nIn, nOut]);
   let found = tapCache.get(key);
-  if (!found) tapCache.set(key, (found = buildTaps(geometry, nIn, nOut)));
+  if (!found) {
+    found = buildTaps(geometry, nIn, nOut);
+    tapCache.set(key, found);
+  }
   return found;
 }
 
