@@ -97,7 +97,8 @@ def shipped(spec: Spec, size: tuple[int, ...] | None) -> tuple[Graph, str] | Non
             *MAKERS
         ):
             return None
-        return decode(unpacked(file.read_bytes())), entry.name
+        graph = decode(unpacked(file.read_bytes()))
+        return (graph, entry.name) if graph.name == entry.name else None
     except (OSError, ValueError, KeyError, TypeError, zlib.error, ArchlensError):
         return None
 

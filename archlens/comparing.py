@@ -13,7 +13,7 @@ from archlens.findings.language import catalogue
 from archlens.pipeline import analyze, describe
 from archlens.progress import Count, Say, silent, uncounted
 from archlens.report import Report
-from archlens.spec import Spec, parse_spec
+from archlens.spec import Spec, check_device, parse_spec, texts
 from archlens.zoo import catalogue as zoo
 
 if TYPE_CHECKING:
@@ -57,6 +57,13 @@ class CompareOptions:
     use_cache: bool = False
     progress: Say = field(default=silent, compare=False)
     count: Count = field(default=uncounted, compare=False)
+
+    def __post_init__(self) -> None:
+        texts(self.settings, "settings")
+        texts(self.cuts, "cuts")
+        check_device(self.device)
+        if any(not isinstance(side, int) or side < 1 for side in self.sides):
+            raise UsageError(f"sides of {self.sides!r} px", "Give whole numbers from 1 on.")
 
 
 def compare(*models: str | nn.Module, options: CompareOptions | None = None) -> Comparison:
@@ -112,8 +119,9 @@ def gathered(models: Sequence[str | nn.Module], options: CompareOptions) -> Comp
         for model, report in zip(models, reports, strict=True)
     ]
     for index, edit in _edits(options.cuts, reports):
-        reports[index] = _edited(reports[index], edit)
-        sized[index] = [_edited(report, edit) for report in sized[index]]
+        own, made = reports[index], _edited(reports[index], edit)
+        sized[index] = [made if report is own else _edited(report, edit) for report in sized[index]]
+        reports[index] = made
     return compared(reports, sized=sized, lang=options.lang, progress=options.progress)
 
 

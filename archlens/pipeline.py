@@ -16,7 +16,7 @@ from archlens.errors import LayerError, ReportError, UsageError, did_you_mean
 from archlens.graph import Graph, Node
 from archlens.progress import Say, silent
 from archlens.report import FieldReport, LayerReport, Report, Visible, read_report_data, report_from_dict
-from archlens.spec import Spec, input_sizes, parse_spec
+from archlens.spec import Spec, check_device, input_sizes, parse_spec
 from archlens.study import Study
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def analyze(
     model: str | nn.Module,
-    input_size: str | Sequence[int] | Sequence[str] | Sequence[Sequence[int]] | None = None,
+    input_size: str | int | Sequence[int] | Sequence[str] | Sequence[Sequence[int]] | None = None,
     *,
     example: Any = None,
     settings: Sequence[str] = (),
@@ -65,6 +65,7 @@ def analyze(
         ArchlensError: With what was wrong, where, and what to do.
     """
     size = input_sizes(input_size)
+    check_device(device)
     if isinstance(model, str):
         spec = parse_spec(model, settings)
         if spec.kind == "report":

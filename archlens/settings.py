@@ -53,8 +53,11 @@ class Settings:
     allowed: Mapping[str, float] = field(default_factory=dict)
 
 
-def find(start: Path, given: Path | None = None) -> Settings:
+def find(start: Path, given: Path | None = None, watched: bool = True) -> Settings:
     """The settings in force in a folder: of the file given, else of the nearest one upwards.
+
+    Where the networks watched are not asked for, their figures are neither read nor checked: every command
+    asks for a project's defaults, and knowing the figures costs numpy.
 
     Raises:
         UsageError: The file is missing or malformed, or says something that archlens does not know.
@@ -62,23 +65,23 @@ def find(start: Path, given: Path | None = None) -> Settings:
     if given is not None:
         if not given.is_file():
             raise UsageError(f"there is no settings file {given}", "Check --config.")
-        return read(given)
+        return read(given, watched)
     for folder in (start, *start.parents):
         own = folder / "archlens.toml"
         if own.is_file():
-            return read(own)
+            return read(own, watched)
         project = folder / "pyproject.toml"
         if project.is_file() and _table(project) is not None:
-            return read(project)
+            return read(project, watched)
     return Settings()
 
 
-def read(path: Path) -> Settings:
+def read(path: Path, watched: bool = True) -> Settings:
     """The settings of one file: `[tool.archlens]` of a pyproject.toml, the top level of any other."""
     table = _table(path) or {}
     top = _known(table, _TOP, path, "")
-    allowed = _allowed(top.get("allowed", {}), path, "allowed")
-    networks = top.get("networks", {})
+    allowed = _allowed(top.get("allowed", {}), path, "allowed") if watched else {}
+    networks = top.get("networks", {}) if watched else {}
     if not isinstance(networks, Mapping):
         raise _wrong(path, "networks", "a table of networks")
     baselines = top.get("baselines", "reports/baselines")

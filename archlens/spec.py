@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from numbers import Integral, Real
+from operator import index
+from typing import Any, Literal
 
 from archlens.errors import UsageError
 
@@ -54,7 +56,7 @@ def parse_spec(text: str, settings: Sequence[str] = ()) -> Spec:
     if not base:
         raise UsageError("an empty model spec", "`archlens models` lists the networks.")
     options = {}
-    for item in [*(query.split("&") if query else []), *settings]:
+    for item in [*(query.split("&") if query else []), *texts(settings, "settings")]:
         key, equals, value = item.partition("=")
         if not equals or not key:
             raise UsageError(
@@ -102,23 +104,52 @@ def parse_sizes(text: str) -> tuple[tuple[int, ...], ...]:
 
 
 def input_sizes(
-    given: str | Sequence[int] | Sequence[str] | Sequence[Sequence[int]] | None,
+    given: str | int | Sequence[int] | Sequence[str] | Sequence[Sequence[int]] | None,
 ) -> tuple[tuple[int, ...], ...]:
     """Sizes in any of the forms that a caller may give, one an input; none where nothing is given.
 
     Raises:
-        UsageError: A text that is no size.
+        UsageError: It is none.
     """
-    if not given:
+    if given is None or given == "" or given == ():
         return ()
     if isinstance(given, str):
         return parse_sizes(given)
-    if isinstance(given[0], int):
-        return (tuple(int(n) for n in given),)  # type: ignore[arg-type]
-    sizes: list[tuple[int, ...]] = []
-    for one in given:
-        sizes += parse_sizes(one) if isinstance(one, str) else [tuple(one)]  # type: ignore[arg-type]
-    return tuple(sizes)
+    several: Any = (given,) if isinstance(given, Integral) else given
+    try:
+        if isinstance(several[0], Real):
+            return (tuple(map(index, several)),)
+        sizes: list[tuple[int, ...]] = []
+        for one in several:
+            sizes += parse_sizes(one) if isinstance(one, str) else [tuple(map(index, one))]
+        return tuple(sizes)
+    except (TypeError, LookupError) as error:
+        raise UsageError(
+            f"{given!r} is no input size", "Whole numbers, channels first: (3, 513, 513) or '3x513x513'."
+        ) from error
+
+
+def check_device(name: str) -> None:
+    """Refuse a device that is none, whether or not there is one here.
+
+    Raises:
+        UsageError: Not auto, cpu, cuda, cuda:N or meta.
+    """
+    kind, colon, number = name.partition(":")
+    if kind in ("auto", "cpu", "meta", "cuda") and (not colon or (kind == "cuda" and number.isdigit())):
+        return
+    raise UsageError(f"{name!r} is not a device that archlens knows", "Use auto, cpu, cuda, cuda:N or meta.")
+
+
+def texts(given: Sequence[str], what: str) -> Sequence[str]:
+    """Several texts; one alone would be read letter by letter.
+
+    Raises:
+        UsageError: It is one alone.
+    """
+    if isinstance(given, str):
+        raise UsageError(f"{what} is a sequence of texts, not one", f"Write [{given!r}].")
+    return given
 
 
 def parse_unit(text: str) -> tuple[int, ...]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from archlens.errors import ModelLoadError
+from archlens.errors import ModelLoadError, UsageError
 
 
 @contextmanager
@@ -18,8 +19,11 @@ def time_limit(seconds: float | None) -> Iterator[None]:
     It works where signals do: in the main thread of a POSIX system. Elsewhere there is no limit.
 
     Raises:
+        UsageError: A limit below 0.
         ModelLoadError: The time is up.
     """
+    if seconds is not None and not 0 <= seconds < math.inf:
+        raise UsageError(f"a time limit of {seconds} s", "Give seconds, 0 for none.")
     usable = hasattr(signal, "SIGALRM") and threading.current_thread() is threading.main_thread()
     if not seconds or not usable:
         yield

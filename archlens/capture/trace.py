@@ -171,7 +171,9 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         call = Call(
             base_name, full, tuple(results), self.tensors.node, self._layout, self._kept, self.constants.value
         )
-        if base_name in ("alias", "detach", "lift_fresh") and not self.rows.naming_empty_call:
+        # A slice of all there is: torch before 2.7 records one for every `:` of an index, later ones don't.
+        whole = base_name == "slice" and results[0].shape == call.tensor(0).shape and call.args[4] == 1
+        if (whole or base_name in ("alias", "detach", "lift_fresh")) and not self.rows.naming_empty_call:
             for t in results:
                 self.tensors.view(t, call.tensor(0), (), self.tensors.node(call.tensor(0)))
             return

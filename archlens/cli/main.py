@@ -95,7 +95,7 @@ def project_defaults() -> dict[str, dict[str, str | list[str]]]:
     nor an ARCHLENS_* variable says."""
     from archlens.settings import find
 
-    found = find(Path.cwd())
+    found = find(Path.cwd(), watched=False)
     size = None if found.input_size is None else [found.input_size]
     given = {"input_size": size, "device": found.device, "lang": found.lang}
     known = {name: value for name, value in given.items() if value is not None}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from archlens.cli.options import Shared
 from archlens.cli.progress import ProgressLine
 from archlens.errors import UsageError
+from archlens.spec import check_device as check_name
 from archlens.spec import parse_sizes, parse_spec, parse_unit
 
 if TYPE_CHECKING:
@@ -86,14 +87,11 @@ def check_device(name: str) -> None:
         UsageError: Not auto, cpu, cuda, cuda:N or meta.
         DeviceError: There is no such card.
     """
-    kind, colon, number = name.partition(":")
-    if kind in ("auto", "cpu", "meta", "cuda") and (not colon or (kind == "cuda" and number.isdigit())):
-        if kind == "cuda":
-            from archlens.probes.device import resolve
+    check_name(name)
+    if name.startswith("cuda"):
+        from archlens.probes.device import resolve
 
-            resolve(name)
-        return
-    raise UsageError(f"{name!r} is not a device that archlens knows", "Use auto, cpu, cuda, cuda:N or meta.")
+        resolve(name)
 
 
 def numbers_of(text: str, option: str, example: str) -> list[int]:

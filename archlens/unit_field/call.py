@@ -11,9 +11,9 @@ The first two need no arithmetic on the network; the last two run it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, get_args
 
-from archlens.analyses.expected.forward.state import Images, Premises
+from archlens.analyses.expected.forward.state import Images, Premises, Statistics
 from archlens.errors import UsageError
 from archlens.graph import Graph
 from archlens.pipeline import analyze, cell_node
@@ -22,7 +22,7 @@ from archlens.report import LayerReport, Report
 from archlens.spec import parse_spec
 from archlens.study import Study
 from archlens.unit_field.computed import expected_field, projective_field, support_field
-from archlens.unit_field.result import FieldMap, Method, RunOptions
+from archlens.unit_field.result import METHODS, FieldMap, Method, RunOptions
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,7 +43,7 @@ def field_map(
     unit: Sequence[int] | None = None,
     origin: str | None = None,
     projective: bool = False,
-    statistics: Literal["batch", "calibrated", "frozen"] = "batch",
+    statistics: Statistics = "batch",
     noise: Images = "white",
     run: RunOptions | None = None,
     progress: Say = silent,
@@ -77,6 +77,9 @@ def field_map(
     Raises:
         ArchlensError: With what was wrong and what to do.
     """
+    _check("method", method, METHODS)
+    _check("noise", noise, get_args(Images))
+    _check("statistics", statistics, get_args(Statistics))
     computed = method in ("support", "expected")
     if projective and not computed:
         raise UsageError(
@@ -108,6 +111,11 @@ def field_map(
 
     assert isinstance(model, str)
     return measured(base, parse_spec(model, settings), run or RunOptions(), premises, progress, count)
+
+
+def _check(name: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise UsageError(f"there is no {name} {value!r}", f"One of {', '.join(known)}.")
 
 
 def _asked(

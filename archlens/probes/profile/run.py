@@ -195,9 +195,9 @@ def _measure(
     repeat: int,
     step: Callable[[], None],
 ) -> _Run:
-    network = Network(model, shape[1:], device, name=name, dtype=dtype)
+    ready = Network(model, shape[1:], device, name=name, dtype=dtype)
     x = torch.randn(shape, device=device).to(dtype)
-    plain: Any = network.model
+    plain: Any = ready.model
     if channels_last:
         plain = plain.to(memory_format=torch.channels_last)
         x = x.contiguous(memory_format=torch.channels_last)
@@ -214,10 +214,10 @@ def _measure(
     others = neighbours.Others() if device.type == "cpu" else None
     whole = time_whole(lambda: network(x), device, warmup, repeat, step)
     after = neighbours.ask_under(device, lambda: network(x))
-    rows = {} if compiled else time_rows(network, lambda: plain(x), warmup, repeat, step)
+    rows = {} if compiled else time_rows(ready, lambda: plain(x), warmup, repeat, step)
     load = others.remark() if others is not None else None
-    memory = measure_memory(network, lambda: plain(x), x)
-    notes = [*network.notes, *neighbours.remarks(before, after)]
+    memory = measure_memory(ready, lambda: plain(x), x)
+    notes = [*ready.notes, *neighbours.remarks(before, after)]
     notes += [note for note in (neighbours.drift(whole), load) if note]
     if device.type == "cuda":
         if after is None:
@@ -234,7 +234,7 @@ def _measure(
             "compiled: kernels are fused across layers, so layers have no times of their own; memory is that "
             "of the plain network"
         )
-    return _Run(network.graph, whole, rows, memory, notes)
+    return _Run(ready.graph, whole, rows, memory, notes)
 
 
 def _above(layers: Sequence[LayerProfile]) -> list[LayerProfile]:
