@@ -16,7 +16,7 @@ from archlens.capture.run import capture_module
 from archlens.graph import Graph
 from archlens.pipeline import describe
 from archlens.report import Report
-from archlens.study import Subject
+from archlens.study import Study
 
 SIDE = 65
 CLASSES = 5
@@ -135,10 +135,10 @@ def graph_of(model: nn.Module, side: int = SIDE) -> Graph:
     return capture_module(model, ((3, side, side),))
 
 
-def subject(model: nn.Module, side: int = SIDE) -> Subject:
+def subject(model: nn.Module, side: int = SIDE) -> Study:
     """The network under examination."""
     graph = graph_of(model, side)
-    return Subject(graph, class_score(graph), next(iter(graph.outputs.values())))
+    return Study(graph, class_score(graph), next(iter(graph.outputs.values())))
 
 
 def report(model: nn.Module, name: str, side: int = SIDE) -> Report:

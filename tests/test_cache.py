@@ -122,7 +122,7 @@ def test_a_disk_that_is_really_full(where: Path) -> None:
     expected = _look(where / "roomy")
     for size, filled in (("4k", True), ("4k", False)):
         small = where / f"{size} {filled}"
-        small.mkdir()
+        small.mkdir(parents=True)
         fill = 'head -c 4096 /dev/zero > "$1/other"; ' if filled else ""
         script = (
             f'mount -t tmpfs -o size={size} tmpfs "$1" || exit 9; {fill}'
@@ -140,7 +140,8 @@ def test_a_disk_that_is_really_full(where: Path) -> None:
 
 
 LOOK = (  # an entry of two pages
-    "from archlens.pipeline import analyze; print(analyze('deeplabv2', use_cache=True).to_json(graph=False))"
+    "from archlens.pipeline import analyze;"
+    "print(analyze('deeplabv2?num_classes=19', use_cache=True).to_json(graph=False))"
 )
 
 
@@ -194,7 +195,7 @@ def test_the_oldest_go_when_there_are_too_many(where: Path, monkeypatch: pytest.
 def test_a_second_look_needs_no_torch_and_says_the_same(where: Path) -> None:
     code = (
         "import sys; from archlens.pipeline import analyze;"
-        "r = analyze('alexnet', use_cache=True); print('torch' in sys.modules, r.to_json())"
+        "r = analyze('alexnet?groups=1', use_cache=True); print('torch' in sys.modules, r.to_json())"
     )
     runs = [
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

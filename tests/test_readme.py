@@ -54,10 +54,12 @@ def test_your_own_model(tmp_path, monkeypatch, cli):
     assert "256x512" in said.out or "255x511" in said.out
 
 
-def test_from_python():
+def test_from_python(tmp_path, monkeypatch):
     source = next(block for block in blocks("python") if "archlens.analyze" in block)
     names = {}
+    monkeypatch.chdir(tmp_path)
     exec(source, names)
+    assert "<html" in (tmp_path / "context.html").read_text(encoding="utf-8")
     report = names["report"]
     assert report.cell.rf.size == (1411, 1411)
     assert report.totals["macs"] == 188885763264

@@ -12,11 +12,10 @@ from typing import Any
 
 import pytest
 
-from archlens.cli.networks import SIZES, gathered, parse_sides
+from archlens.comparing import CompareOptions, gathered
 from archlens.findings.claims import COMPARED, find
 from archlens.findings.comparison import Comparison
 from archlens.findings.evidence.published import LINEAGE
-from archlens.findings.figures import figures
 
 REPORTS = Path(__file__).resolve().parents[1] / "reports"
 STALE = "reports/ is out of date: python reports/build.py"
@@ -28,8 +27,7 @@ TOLD = {"claim", "versions", "generator", "graph"}
 @pytest.fixture(scope="module")
 def lineage() -> Comparison:
     """All networks of the lineage, analyzed now."""
-    asked = {"--at": None, "--set": None, "--cut": None}
-    return gathered(LINEAGE, asked, "auto", "3x513x513", parse_sides(SIZES), "en")
+    return gathered(LINEAGE, CompareOptions(input_size="3x513x513"))
 
 
 def part(whole: Comparison, names: tuple[str, ...]) -> Comparison:
@@ -41,7 +39,6 @@ def part(whole: Comparison, names: tuple[str, ...]) -> Comparison:
         input_shape=whole.input_shape,
         names=names,
         reports=reports,
-        summaries=tuple(figures(report) for report in reports),
         evidence=evidence,
         found=tuple(find(evidence, COMPARED)),
     )

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from archlens.errors import UsageError
-from archlens.settings import Budget, Settings, find, read
+from archlens.findings.watched import Budget
+from archlens.settings import Settings, find, read
 
 
 def write(path: Path, text: str) -> Path:

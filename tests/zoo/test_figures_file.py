@@ -18,5 +18,5 @@ def test_it_agrees_with_the_code(name):
     totals = analyze(name, use_cache=True).totals
     figures = zoo_figures()[name]
     assert (figures.params, figures.macs) == (totals["params"], totals["macs"]), (
-        "python benchmarks/zoo_figures.py writes the file again; say why in the changelog"
+        "python benchmarks/zoo_costs.py writes the file again; say why in the changelog"
     )

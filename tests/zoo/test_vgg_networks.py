@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from archlens.errors import InputSizeError, OptionError
 from archlens.zoo.backbones.vgg import VGG16, Pool, initialise
-from archlens.zoo.catalogue import find
-from archlens.zoo.entries_vgg import VGG_ENTRIES
+from archlens.zoo.catalogue import VGG_ENTRIES, find
 from archlens.zoo.networks.dilatednet import ContextModule
 
 torch.set_num_threads(1)
