@@ -27,8 +27,10 @@ from monte_carlo import Referee, binned, branch_energies, correlation, monte_car
 
 from archlens.analyses.expected.coherent import coherent_response  # noqa: E402
 from archlens.analyses.expected.field import branch_shares, expected_erf  # noqa: E402
-from archlens.analyses.expected.forward.walk import Images, Setting, forward  # noqa: E402
+from archlens.analyses.expected.forward.state import Images, Premises  # noqa: E402
+from archlens.analyses.expected.forward.walk import forward  # noqa: E402
 from archlens.analyses.expected.summaries import centred_sides, far_region, far_share  # noqa: E402
+from archlens.analyses.fields.walks import Walks  # noqa: E402
 from archlens.analyses.structure.class_score import class_score, main_output  # noqa: E402
 from archlens.capture.run import capture_module  # noqa: E402
 from archlens.zoo import catalogue  # noqa: E402
@@ -75,7 +77,7 @@ def sample(
     model = case.build()
     graph = capture_module(model, (3, case.side, case.side))
     node = class_score(graph) if case.zoo else main_output(graph)
-    centre = expected_erf(graph, node).centre
+    centre = expected_erf(forward(Walks(graph)), node).centre
     region = far_region((case.side, case.side), centre)
     inner = dict(model.named_modules()).get(layer) if layer else None
     out = monte_carlo(
@@ -110,10 +112,10 @@ def row(case: Case, cache: Path | None) -> tuple[str, float]:
     graph = capture_module(model, (3, case.side, case.side))
     node = class_score(graph) if case.zoo else main_output(graph)
     layer = next(x.name for x in graph.layers if x.output == node)
-    field = expected_erf(graph, node, setting=Setting(batch=case.batch))
+    field = expected_erf(forward(Walks(graph), Premises(batch=case.batch)), node)
     assert field.energy is not None
     start = time.perf_counter()
-    expected_erf(graph, node, setting=Setting(batch=case.batch))
+    expected_erf(forward(Walks(graph), Premises(batch=case.batch)), node)
     seconds = time.perf_counter() - start
     sampled = sample(case, True, cache, layer if case.zoo else None)
     theory = centred_sides(field.energy, field.centre, SHARES)
@@ -137,9 +139,9 @@ def coherent_row(case: Case, cache: Path | None, images: Images = "white") -> st
     model = case.build()
     graph = capture_module(model, (3, case.side, case.side))
     node = main_output(graph)
-    setting = Setting("calibrated", images, batch=case.batch)
-    theory = coherent_response(graph, node, setting=setting)
-    field = expected_erf(graph, node, setting=setting)
+    setting = Premises("calibrated", images, batch=case.batch)
+    theory = coherent_response(forward(Walks(graph), setting), node)
+    field = expected_erf(forward(Walks(graph), setting), node)
     if field.energy is None or theory.energy < 1e-2 * field.gain:
         return None
     sampled = sample(case, False, cache, images=images)
@@ -166,13 +168,13 @@ def share_rows(runs: int) -> list[str]:
         branches = [*body.branches, body.pooled] if name == "aspp_pooled" else [body.direct, *body.levels]
         graph = capture_module(model, (3, side, side))
         merge = next(n.id for n in graph.nodes if n.op == "cat")
-        setting = Setting("calibrated", batch=8)
+        setting = Premises("calibrated", batch=8)
         node = main_output(graph)
-        moments = forward(graph, setting)
-        theory = branch_shares(graph, merge, node, moments=moments)
-        coherent = coherent_response(graph, node, branches=merge, moments=moments).shares
+        moments = forward(Walks(graph), setting)
+        theory = branch_shares(moments, merge, node)
+        coherent = coherent_response(moments, node, branches=merge).shares
         maps = branch_energies(model, side, runs, branches)
-        region = far_region((side, side), expected_erf(graph, node).centre)
+        region = far_region((side, side), expected_erf(forward(Walks(graph)), node).centre)
         sums = maps.sum((2, 3)).mean(0)
         far = maps[:, :, region].sum(2).mean(0)
         for k, branch in enumerate(theory):

@@ -23,20 +23,22 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "analyses")]
 from monte_carlo import monte_carlo  # noqa: E402
 
 from archlens.analyses.expected.field import expected_erf  # noqa: E402
+from archlens.analyses.expected.forward.walk import forward  # noqa: E402
+from archlens.analyses.fields.walks import Walks  # noqa: E402
 from archlens.analyses.structure.class_score import class_score  # noqa: E402
 from archlens.capture.run import capture_module  # noqa: E402
 from archlens.zoo import catalogue  # noqa: E402
 
 WALK = """
 import re, sys
-from archlens.analyses.structure.class_score import main_output
-from archlens.analyses.expected.field import expected_erf
-from archlens.capture.run import capture_spec
-from archlens.spec import parse_spec
+from archlens.analyses.structure.class_score import main_output  # noqa: E402
+from archlens.analyses.expected.field import expected_erf  # noqa: E402
+from archlens.capture.run import capture_spec  # noqa: E402
+from archlens.spec import parse_spec  # noqa: E402
 graph, _ = capture_spec(parse_spec(sys.argv[1], ()), (3, 4097, 4097), lambda _: None)
 peak = lambda: int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]) / 1e6
 before = peak()
-expected_erf(graph, main_output(graph))
+expected_erf(forward(Walks(graph)), main_output(graph))
 print(f"| {sys.argv[1]} | {before:.2f} | {peak():.2f} |")
 """
 
@@ -67,7 +69,7 @@ def main() -> None:
     seconds, work = [], []
     for _ in range(8):
         start, used = time.perf_counter(), time.process_time()
-        expected_erf(graph, cell)
+        expected_erf(forward(Walks(graph)), cell)
         seconds.append(time.perf_counter() - start)
         work.append(time.process_time() - used)
     first, best, spent = seconds[0], min(seconds[1:]), min(work[1:])

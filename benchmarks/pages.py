@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from archlens.cli.networks import SIZES, gathered, parse_sides
+
 from archlens.findings.evidence.published import LINEAGE
 from archlens.pipeline import analyze
 from archlens.render.page.page import html

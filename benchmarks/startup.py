@@ -1,10 +1,11 @@
-"""How much a cold command costs beyond importing torch, and how quickly the torch-free ones answer.
+"""How much a command costs beside importing torch, and how quickly the torch-free ones answer.
 
     python benchmarks/startup.py [--rounds 7]
 
 Whole-process wall times, interleaved round by round in one run, so that a busy machine is unfair to all
-alike; medians, and the ratio of medians to `python -c "import torch"`. "cold" runs get an empty cache folder
-each, "warm" ones find the capture of the run before.
+alike; medians, and the ratio of medians to `python -c "import torch"`. "first" and "cold" runs get an empty
+cache folder each: a first one finds the capture that ships, a cold one is of options that none ships for and
+captures. "warm" ones find the capture of the run before.
 """
 
 from __future__ import annotations
@@ -24,41 +25,75 @@ ARCHLENS = [PYTHON, "-m", "archlens"]
 TORCH = "import torch"
 CASES: dict[str, tuple[list[str], str]] = {
     TORCH: ([PYTHON, "-c", "import torch"], "none"),
-    "rf deeplabv2, 513 px, cold": ([*ARCHLENS, "rf", "deeplabv2"], "cold"),
+    "rf deeplabv2, first": ([*ARCHLENS, "rf", "deeplabv2"], "cold"),
+    "rf deeplabv2?num_classes=19, cold": ([*ARCHLENS, "rf", "deeplabv2?num_classes=19"], "cold"),
+    "rf deeplabv2?num_classes=19, warm": ([*ARCHLENS, "rf", "deeplabv2?num_classes=19"], "warm"),
     "rf deeplabv2, 4097 px, cold": ([*ARCHLENS, "rf", "deeplabv2", "--input-size", "3x4097x4097"], "cold"),
-    "rf fcn, 513 px, cold": ([*ARCHLENS, "rf", "fcn"], "cold"),
-    "rf pspnet, 513 px, cold": ([*ARCHLENS, "rf", "pspnet"], "cold"),
-    "rf deeplabv2, 513 px, warm": ([*ARCHLENS, "rf", "deeplabv2"], "warm"),
+    "compare fcn pspnet, first": ([*ARCHLENS, "compare", "fcn", "pspnet"], "cold"),
+    "compare fcn pspnet, page": ([*ARCHLENS, "compare", "fcn", "pspnet", "-o", "PAGE"], "cold"),
+    "report --lineage, page": ([*ARCHLENS, "report", "--lineage", "-o", "PAGE"], "cold"),
+    "compare fcn pspnet, 4097 px, page": (
+        [*ARCHLENS, "compare", "fcn", "pspnet", "--input-size", "3x4097x4097", "--sizes", "", "-o", "PAGE"],
+        "warm",
+    ),
     "--help": ([*ARCHLENS, "--help"], "none"),
     "--version": ([*ARCHLENS, "--version"], "none"),
     "models": ([*ARCHLENS, "models"], "none"),
 }
 
 
-def seconds(command: list[str], cache: str) -> float:
-    """Wall time of one process. Raises CalledProcessError when it fails."""
+MiB = 2**20
+
+
+def run(command: list[str], cache: str, version: str | None) -> tuple[float, float]:
+    """(wall time, MiB that it took at most) of one process; `version`: a folder to import archlens from.
+
+    Raises:
+        CalledProcessError: It fails.
+    """
     environment = {**_ENVIRONMENT, "ARCHLENS_CACHE_DIR": cache}
+    if version is not None:
+        environment["PYTHONPATH"] = version
+    words = [f"{cache}/page.html" if word == "PAGE" else word for word in command]
     start = time.perf_counter()
-    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return time.perf_counter() - start
+    process = subprocess.Popen(
+        words, env=environment, cwd=cache, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    _, status, used = os.wait4(process.pid, 0)
+    took = time.perf_counter() - start
+    if status:
+        raise subprocess.CalledProcessError(os.waitstatus_to_exitcode(status), words)
+    return took, used.ru_maxrss * 1024 / MiB
 
 
 def main() -> None:
     """Time every case and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
-    rounds = parser.parse_args().rounds
-    times: dict[str, list[float]] = {name: [] for name in CASES}
-    with tempfile.TemporaryDirectory() as warm:
-        for _ in range(rounds + 1):  # the first round fills the file system's and Python's caches
-            for name, (command, kind) in CASES.items():
-                with tempfile.TemporaryDirectory() as cold:
-                    times[name].append(seconds(command, cold if kind == "cold" else warm))
-    base = statistics.median(times[TORCH][1:])
-    print(f"{'command':30} {'median':>8} {'least':>8} {'of import torch':>16}")
-    for name, values in times.items():
-        median = statistics.median(values[1:])
-        print(f"{name:30} {median:7.2f}s {min(values[1:]):7.2f}s {median / base:15.2f}x")
+    parser.add_argument("--only", default="", help="cases whose name holds this text")
+    parser.add_argument("--against", metavar="FOLDER", help="a checkout of another version, timed beside it")
+    asked = parser.parse_args()
+    versions = {"": None} if asked.against is None else {"": None, " (other)": os.path.abspath(asked.against)}
+    cases = {n: c for n, c in CASES.items() if n == TORCH or asked.only in n}
+    found: dict[str, list[tuple[float, float]]] = {
+        name + mark: [] for name in cases for mark in versions if name != TORCH or not mark
+    }
+    folders = {mark: tempfile.TemporaryDirectory() for mark in versions}
+    for _ in range(asked.rounds + 1):  # the first round fills the file system's and Python's caches
+        for name, (command, kind) in cases.items():
+            for mark, version in versions.items():
+                if name + mark in found:
+                    with tempfile.TemporaryDirectory() as cold:
+                        cache = cold if kind == "cold" else folders[mark].name
+                        found[name + mark].append(run(command, cache, version))
+    base = statistics.median(took for took, _ in found[TORCH][1:])
+    print("| command | median, s | least, s | of `import torch` | peak, MiB |")
+    print("|---|---|---|---|---|")
+    for name, values in found.items():
+        times = [took for took, _ in values[1:]]
+        median = statistics.median(times)
+        peak = max(used for _, used in values)
+        print(f"| {name} | {median:.2f} | {min(times):.2f} | {median / base:.2f} | {peak:.0f} |")
 
 
 if __name__ == "__main__":

@@ -64,9 +64,8 @@ def main() -> int:
         extra = {f.name for f in cache.SHIPPED.glob("*.graph")} - set(names)
         import torch
 
-        print(
-            f"torch {torch.__version__}: {len(names)} captures, {len(stale)} stale, {len(extra)} not asked for"
-        )
+        found = f"{len(names)} captures, {len(stale)} stale, {len(extra)} not asked for"
+        print(f"torch {torch.__version__}: {found}")
         for name in (*stale, *sorted(extra)):
             print(f"  {name}: python benchmarks/zoo_captures.py writes it again")
         return 1 if stale or extra else 0
