@@ -6,15 +6,15 @@ Functional ops are rows of their own, `<module>.<op>` (at the root just `<op>`),
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
+from archlens.capture.process import module_calls
 from archlens.graph import Graph, Layer, Node
 
 # What a module is called in the table where the op that it makes has a more general name.
@@ -87,16 +87,9 @@ class Rows:
         """The qualified name of a parameter of the model."""
         return self.params.get(id(tensor))
 
-    @contextmanager
-    def listening(self) -> Iterator[None]:
+    def listening(self) -> AbstractContextManager[None]:
         """Follow module calls while the model runs."""
-        before = register_module_forward_pre_hook(self._enter)
-        after = register_module_forward_hook(self._leave, always_call=True)
-        try:
-            yield
-        finally:
-            before.remove()
-            after.remove()
+        return module_calls(self._enter, self._leave)
 
     def _enter(self, module: nn.Module, _: Any) -> None:
         name = self.names.get(id(module))

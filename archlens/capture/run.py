@@ -16,6 +16,7 @@ from archlens.capture.load import DEFAULT_SIZE, Loaded, load, meta_build
 from archlens.capture.load.loaded import quiet
 from archlens.capture.load.unwrap import unwrap
 from archlens.capture.load.weightless import copy_to_meta
+from archlens.capture.process import alone
 from archlens.capture.trace import NeedsValues, capture
 from archlens.errors import ArchlensError, DeviceError, InputSizeError, TraceError, UsageError
 from archlens.graph import Graph
@@ -26,6 +27,7 @@ __all__ = ["capture_module", "capture_spec", "copy_to_meta", "loaded_inputs"]
 Sizes = Sequence[int] | Sequence[Sequence[int]] | None
 
 
+@alone
 def capture_spec(
     spec: Spec, size: Sizes, progress: Callable[[str], None], device: str = "auto"
 ) -> tuple[Graph, str]:
@@ -59,6 +61,7 @@ def loaded_inputs(loaded: Loaded, model: nn.Module, size: Sizes) -> Inputs:
     return from_sizes(given or [loaded.input_size], model)
 
 
+@alone
 def capture_module(model: nn.Module, size: Sizes = None, example: Any = None) -> Graph:
     """Capture a live module; it is copied, so its mode, device and values stay as they are.
 

@@ -15,13 +15,13 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from archlens.capture.attention_path import unfused_attention
 from archlens.capture.call import Call
 from archlens.capture.constants import Constants, tensors_in, to_meta, values_kept
 from archlens.capture.cuts import NOTE as CUTS_NOTE
 from archlens.capture.cuts import cut
 from archlens.capture.inputs import Inputs
 from archlens.capture.ops import lower
+from archlens.capture.process import unfused_attention
 from archlens.capture.rows import Rows
 from archlens.capture.shapes import SHAPES
 from archlens.capture.storage import Tensors

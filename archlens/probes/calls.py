@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
+from archlens.capture.process import module_calls
 from archlens.capture.rows import _is_leaf
 
 
@@ -48,14 +48,8 @@ class Calls(TorchFunctionMode):
     @contextmanager
     def walking(self) -> Iterator[None]:
         """Follow the calls made inside."""
-        before = register_module_forward_pre_hook(self._enter)
-        after = register_module_forward_hook(self._leave, always_call=True)
-        try:
-            with self:
-                yield
-        finally:
-            before.remove()
-            after.remove()
+        with module_calls(self._enter, self._leave), self:
+            yield
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if self._leaves and self._leaves[-1] is not None:

@@ -12,13 +12,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from archlens.analyses.fields.walks import Walks
-from archlens.capture.attention_path import unfused_attention
+from archlens.capture.process import unfused_attention
 from archlens.capture.rows import Rows
 from archlens.capture.trace import Tracer, _named
 from archlens.errors import ArchlensError, DeviceError, LayerError, TraceError
@@ -122,11 +123,7 @@ class Network:
     def channels(self, name: str) -> int:
         """Values of one unit: the product of all dimensions that are no positions and no batch."""
         node = self.node(name)
-        count = 1
-        for d, n in enumerate(node.shape):
-            if d != 0 and d not in node.positions:
-                count *= n
-        return count
+        return prod(n for d, n in enumerate(node.shape) if d != 0 and d not in node.positions)
 
     def at(self, name: str, activation: Tensor, unit: Sequence[int]) -> Tensor:
         """One unit of every image: activation of layer `name` -> (N, channels)."""

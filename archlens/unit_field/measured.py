@@ -42,7 +42,9 @@ def _network(
     """The network on its device, and what was loaded."""
     device = resolve(run.device)
     progress("building the network with values")
-    model, name, _, loaded = live_module(spec, run.weights)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(run.seed)
+        model, name, _, loaded = live_module(spec, run.weights)
 
     def made() -> Network:
         return Network(model, input_shape[1:], device, name=name)

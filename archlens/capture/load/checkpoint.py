@@ -6,11 +6,13 @@ from torch import nn
 
 from archlens.capture.load import load, meta_build
 from archlens.capture.load.unwrap import unwrap
+from archlens.capture.process import alone
 from archlens.errors import UsageError
 from archlens.spec import Spec
 from archlens.zoo.weights import load_checkpoint
 
 
+@alone
 def live_module(
     spec: Spec, weights: str | None = None
 ) -> tuple[nn.Module, str, tuple[int, ...], tuple[str, ...]]:

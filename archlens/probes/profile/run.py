@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from archlens.capture.process import alone
 from archlens.errors import UsageError
 from archlens.graph import Graph
 from archlens.probes.device import DeviceFacts, facts, guarded, is_lost, is_out_of_memory
@@ -82,6 +83,7 @@ class Profile:
     notes: tuple[str, ...]
 
 
+@alone
 def profile(
     model: nn.Module,
     input_shape: Sequence[int],

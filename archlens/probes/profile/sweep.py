@@ -5,17 +5,20 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
 import torch
 from torch import nn
 
+from archlens.capture.process import alone
 from archlens.errors import DeviceError, InputSizeError, UsageError
 from archlens.probes.device import available_bytes, clean, facts, guarded, is_lost, is_out_of_memory
 from archlens.probes.profile.layer_profile import Latency
 from archlens.probes.profile.run import DTYPES
 from archlens.probes.profile.timing import Ledger, time_whole
 from archlens.progress import Count, uncounted
+from archlens.words import memory
 
 Status = Literal["ok", "out of memory", "not tried", "illegal size"]
 SHARE = 0.8  # of the CPU's free memory that a point may be expected to take
@@ -43,6 +46,7 @@ class Point:
     reason: str = ""
 
 
+@alone
 def sweep(
     model: nn.Module,
     channels: int,
@@ -78,15 +82,15 @@ def sweep(
     if channels_last:
         network = network.to(memory_format=torch.channels_last)
     out: list[Point] = []
-    grid = sorted({tuple(s) for s in sizes}, key=lambda s: (_area(s), s))
+    grid = sorted({tuple(s) for s in sizes}, key=lambda s: (prod(s), s))
     held = 0.0  # bytes a pixel of the batch, the most seen so far
     for size in grid:
         stop: tuple[Status, str] | None = None
         for batch in sorted(set(batches)):
-            expected = held * _area(size) * batch
+            expected = held * prod(size) * batch
             free = available_bytes(device) if device.type == "cpu" else None
             if stop is None and free is not None and expected > SHARE * free:
-                gib = f"needs about {expected / 2**30:.1f} GiB of {free / 2**30:.1f} GiB free"
+                gib = f"needs about {memory(expected)} of {memory(free)} free"
                 stop = ("not tried", gib)
             if stop is not None:
                 out.append(Point(batch, size, stop[0], reason=stop[1]))
@@ -99,18 +103,11 @@ def sweep(
                 elif point.status != "ok":
                     stop = ("not tried", f"a batch of {batch} ran out of memory")
                 elif point.peak_bytes is not None:
-                    held = max(held, point.peak_bytes / (_area(size) * batch))
+                    held = max(held, point.peak_bytes / (prod(size) * batch))
             progress(len(out), len(grid) * len(set(batches)))
     del network
     clean(device)
     return out
-
-
-def _area(size: Sequence[int]) -> int:
-    area = 1
-    for n in size:
-        area *= n
-    return area
 
 
 def _point(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from archlens.capture.attention_path import unfused_attention
+from archlens.capture.process import unfused_attention
 from archlens.capture.run import copy_to_meta
 
 FVCORE_COUNTED = ("conv", "conv_transpose", "linear", "matmul", "addmm", "bmm", "mm", "baddbmm")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from archlens.capture.attention_path import unfused_attention
+from archlens.capture.process import unfused_attention
 from archlens.capture.rows import Rows
 from archlens.capture.run import copy_to_meta
 from archlens.capture.trace import FACTORIES, Tracer, _fill, _named
