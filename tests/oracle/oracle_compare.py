@@ -12,7 +12,7 @@ from archlens.analyses.fields.status import statuses
 from archlens.analyses.fields.visible import NOTHING, Box, boxes
 from archlens.capture.run import capture_module
 from archlens.graph import Graph, Node
-from archlens.probes.verify.oracle import Bools, Oracle
+from archlens.probes.verify.oracle import Bools, Oracle, positions
 
 
 @dataclass
@@ -59,16 +59,45 @@ def alike(graph: Graph, other: Graph, batch: int) -> bool:
     )
 
 
+def dependence(oracle: Oracle) -> dict[int, Bools]:
+    """Who sees what, all at once, for networks with small inputs: node id -> (*input spatial, *unit
+    positions), whether that unit depends on that pixel.
+
+    An oracle made with a batch of as many as the input has pixels runs one impulse a batch entry; one made
+    with a batch of 1 runs them one after the other.
+    """
+    nodes = oracle.graph.nodes
+    shape = nodes[oracle.graph.inputs[0]].shape
+    spatial = shape[2:]
+    count = int(np.prod(spatial))
+    assert shape[0] in (1, count)
+    x = torch.eye(count, dtype=torch.float64).reshape(count, 1, *spatial).expand(count, *shape[1:])
+    out: dict[int, Bools] = {}
+    with torch.no_grad():
+        if shape[0] == count:
+            for node, value in oracle.forward(x.clone()).items():
+                if value.ndim and value.shape[0] == count:
+                    beyond = tuple(d for d in nodes[node].positions if d != 0)
+                    lit = positions(value.numpy() != 0, (0, *beyond))
+                    out[node] = lit.reshape(*spatial, *lit.shape[1:])
+            return out
+        for k in range(count):
+            for node, value in oracle.forward(x[k : k + 1].clone()).items():
+                lit = positions(value.numpy() != 0, nodes[node].positions)
+                out.setdefault(node, np.zeros((count, *lit.shape), bool))[k] = lit
+    return {node: lit.reshape(*spatial, *lit.shape[1:]) for node, lit in out.items()}
+
+
 def compare(net: nn.Module, shape: tuple[int, ...], tally: Tally) -> tuple[Graph, dict[int, Bools]]:
     """Boxes of all units of all nodes against the oracle's."""
     axes = len(shape) - 2
     graph = capture_module(net, shape[1:])
     count = int(np.prod(shape[2:]))
     oracle = Oracle(net, (count, *shape[1:]))
-    seen = oracle.dependence()
+    seen = dependence(oracle)
     if not alike(graph, oracle.graph, count):  # the batch changes what is called: impulses one by one
         oracle = Oracle(net, (1, *shape[1:]))
-        seen = oracle.dependence()
+        seen = dependence(oracle)
         assert alike(graph, oracle.graph, 1)
     found, sure = boxes(graph), statuses(graph)
     for op, n in oracle.skipped.items():

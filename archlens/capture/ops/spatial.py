@@ -53,48 +53,27 @@ def convolution(call: Call) -> Lowered | None:
     return Lowered(op, call.edge(x, *steps), macs=macs, attrs=attrs)
 
 
-def _pool(call: Call, op: str, n: int, dilated: bool) -> Lowered:
-    x = call.tensor(0)
-    first = x.ndim - n
-    kernel = pair(call.args[1], n)
-    stride = pair(call.args[2], n, kernel)
-    padding = pair(call.args[3], n, (0,))
-    dilation = pair(call.args[4], n, (1,)) if dilated else (1,) * n
-    out = call.shape
-    steps = [
-        Along(first + a, Window(kernel[a], stride[a], padding[a], dilation[a]), out[first + a])
-        for a in range(n)
-    ]
-    attrs: dict[str, object] = {"kernel": list(kernel)}
-    if not dilated:
-        attrs["count_include_pad"] = bool(call.args[5])
-        attrs["divisor"] = call.args[6] if len(call.args) > 6 else None
-    return Lowered(op, call.edge(x, *steps), elementwise=numel(out) * numel(kernel), attrs=attrs)
+def _pool(op: str, n: int, dilated: bool) -> Rule:
+    """aten::max_pool2d_with_indices (only the values are a node), aten::avg_pool2d, ...; local response
+    normalisation runs avg_pool3d over channels."""
 
+    def rule(call: Call) -> Lowered:
+        x, out = call.tensor(0), call.shape
+        first = x.ndim - n
+        kernel = pair(call.args[1], n)
+        stride, padding = pair(call.args[2], n, kernel), pair(call.args[3], n, (0,))
+        dilation = pair(call.args[4], n, (1,)) if dilated else (1,) * n
+        steps = [
+            Along(first + a, Window(kernel[a], stride[a], padding[a], dilation[a]), out[first + a])
+            for a in range(n)
+        ]
+        attrs: dict[str, object] = {"kernel": list(kernel)}
+        if not dilated:
+            attrs["count_include_pad"] = bool(call.args[5])
+            attrs["divisor"] = call.args[6] if len(call.args) > 6 else None
+        return Lowered(op, call.edge(x, *steps), elementwise=numel(out) * numel(kernel), attrs=attrs)
 
-def max_pool2d(call: Call) -> Lowered:
-    """aten::max_pool2d_with_indices; only the values are a node."""
-    return _pool(call, "max_pool2d", 2, dilated=True)
-
-
-def max_pool3d(call: Call) -> Lowered:
-    """aten::max_pool3d_with_indices."""
-    return _pool(call, "max_pool3d", 3, dilated=True)
-
-
-def avg_pool1d(call: Call) -> Lowered:
-    """aten::avg_pool1d."""
-    return _pool(call, "avg_pool1d", 1, dilated=False)
-
-
-def avg_pool2d(call: Call) -> Lowered:
-    """aten::avg_pool2d."""
-    return _pool(call, "avg_pool2d", 2, dilated=False)
-
-
-def avg_pool3d(call: Call) -> Lowered:
-    """aten::avg_pool3d; local response normalisation runs it over channels."""
-    return _pool(call, "avg_pool3d", 3, dilated=False)
+    return rule
 
 
 def _adaptive(op: str) -> Rule:
@@ -141,26 +120,18 @@ def _scales(call: Call, n: int, start: int) -> list[float | None]:
     return given + [None] * (n - len(given))
 
 
-def constant_pad(call: Call) -> Lowered:
-    """aten::constant_pad_nd; negative amounts crop."""
-    x, amounts = call.tensor(0), list(call.args[1])
-    steps = []
-    for k in range(len(amounts) // 2):
-        dim = x.ndim - 1 - k
-        if call.shape[dim] != x.shape[dim] or amounts[2 * k]:
-            steps.append(Along(dim, Pad(amounts[2 * k]), call.shape[dim]))
-    op = "crop" if all(a <= 0 for a in amounts) else "pad"
-    return Lowered(op, call.edge(x, *steps), attrs={"mode": "constant"})
+def _pad(mode: Literal["constant", "reflect", "replicate"]) -> Rule:
+    """aten::constant_pad_nd, of which negative amounts crop; aten::reflection_pad2d, ..."""
 
-
-def _pad(mode: Literal["reflect", "replicate"]) -> Rule:
     def rule(call: Call) -> Lowered:
         x, amounts = call.tensor(0), list(call.args[1])
         steps = []
         for k in range(len(amounts) // 2):
             dim = x.ndim - 1 - k
-            steps.append(Along(dim, Pad(amounts[2 * k], mode), call.shape[dim]))
-        return Lowered("pad", call.edge(x, *steps), attrs={"mode": mode})
+            if mode != "constant" or call.shape[dim] != x.shape[dim] or amounts[2 * k]:
+                steps.append(Along(dim, Pad(amounts[2 * k], mode), call.shape[dim]))
+        op = "crop" if mode == "constant" and all(a <= 0 for a in amounts) else "pad"
+        return Lowered(op, call.edge(x, *steps), attrs={"mode": mode})
 
     return rule
 
@@ -227,11 +198,11 @@ def col2im(call: Call) -> Lowered:
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(("convolution", "_convolution"), convolution),
-    "max_pool2d_with_indices": max_pool2d,
-    "max_pool3d_with_indices": max_pool3d,
-    "avg_pool1d": avg_pool1d,
-    "avg_pool2d": avg_pool2d,
-    "avg_pool3d": avg_pool3d,
+    "max_pool2d_with_indices": _pool("max_pool2d", 2, dilated=True),
+    "max_pool3d_with_indices": _pool("max_pool3d", 3, dilated=True),
+    "avg_pool1d": _pool("avg_pool1d", 1, dilated=False),
+    "avg_pool2d": _pool("avg_pool2d", 2, dilated=False),
+    "avg_pool3d": _pool("avg_pool3d", 3, dilated=False),
     "_adaptive_avg_pool2d": _adaptive("adaptive_avg_pool2d"),
     "_adaptive_avg_pool3d": _adaptive("adaptive_avg_pool3d"),
     "adaptive_avg_pool1d": _adaptive("adaptive_avg_pool1d"),
@@ -247,7 +218,7 @@ RULES: dict[str, Rule] = {
     "upsample_bilinear2d": _resize("linear", 2),
     "upsample_trilinear3d": _resize("linear", 3),
     "upsample_bicubic2d": _resize("cubic", 2),
-    "constant_pad_nd": constant_pad,
+    "constant_pad_nd": _pad("constant"),
     "reflection_pad1d": _pad("reflect"),
     "reflection_pad2d": _pad("reflect"),
     "reflection_pad3d": _pad("reflect"),

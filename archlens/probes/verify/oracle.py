@@ -128,42 +128,6 @@ class Oracle:
             lit = np.zeros(start.shape, bool) if grad is None else grad.cpu().numpy() != 0
             yield positions(lit, start.positions)
 
-    def dependence(self) -> dict[int, Bools]:
-        """Who sees what, all at once, for networks with small inputs.
-
-        An oracle made with a batch of as many as the input has pixels runs one impulse a batch entry; one
-        made with a batch of 1 runs them one after the other.
-
-        Returns:
-            Node id -> (*input spatial, *unit positions): whether that unit depends on that pixel.
-        """
-        shape = self.graph.nodes[self.graph.inputs[0]].shape
-        spatial = shape[2:]
-        count = int(np.prod(spatial))
-        if shape[0] not in (1, count):
-            raise ValueError(f"a batch of 1 or {count} impulses is needed, not {shape[0]}")
-        x = (
-            torch.eye(count, dtype=torch.float64, device=self.device)
-            .reshape(count, 1, *spatial)
-            .expand(count, *shape[1:])
-        )
-        out: dict[int, Bools] = {}
-        with torch.no_grad():
-            if shape[0] == count:
-                for node, value in self.forward(x.clone()).items():
-                    if value.ndim and value.shape[0] == count:
-                        lit = positions(value.cpu().numpy() != 0, (0, *self._beyond_batch(node)))
-                        out[node] = lit.reshape(*spatial, *lit.shape[1:])
-                return out
-            for k in range(count):
-                for node, value in self.forward(x[k : k + 1].clone()).items():
-                    lit = positions(value.cpu().numpy() != 0, self.graph.nodes[node].positions)
-                    out.setdefault(node, np.zeros((count, *lit.shape), bool))[k] = lit
-        return {node: lit.reshape(*spatial, *lit.shape[1:]) for node, lit in out.items()}
-
-    def _beyond_batch(self, node: int) -> tuple[int, ...]:
-        return tuple(d for d in self.graph.nodes[node].positions if d != 0)
-
 
 def _on(device: torch.device) -> AbstractContextManager[Any]:
     """What a rule makes lies on the device. cuDNN stays out there: some of its algorithms turn exact zeros

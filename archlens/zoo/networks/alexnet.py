@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from archlens.zoo.backbones.alexnet import AlexNetTrunk
 from archlens.zoo.backbones.vgg import initialise
+from archlens.zoo.heads.classifier import Classifier
 from archlens.zoo.sizes import ALEXNET
 
 
-class AlexNet(nn.Module):
+class AlexNet(Classifier):
     """(N, 3, 227, 227) -> (N, classes)."""
 
     sizes = ALEXNET
@@ -26,19 +27,13 @@ class AlexNet(nn.Module):
     def __init__(self, *, num_classes: int = 1000, groups: int = 2) -> None:
         super().__init__()
         self.backbone = AlexNetTrunk(groups=groups)
-        self.fc6 = nn.Conv2d(256, 4096, 6)
-        self.relu6 = nn.ReLU()
-        self.drop6 = nn.Dropout(0.5)
-        self.fc7 = nn.Conv2d(4096, 4096, 1)
-        self.relu7 = nn.ReLU()
-        self.drop7 = nn.Dropout(0.5)
+        self.add_dense(256, 4096, 6)
         self.fc8 = nn.Conv2d(4096, num_classes, 1)
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
         self.sizes.check("AlexNet", x.shape[-2:])
         x = self.backbone(x)  # (N, 256, 6, 6)
-        x = self.drop6(self.relu6(self.fc6(x)))  # (N, 4096, 1, 1)
-        x = self.drop7(self.relu7(self.fc7(x)))  # (N, 4096, 1, 1)
+        x = self.dense(x)  # (N, 4096, 1, 1)
         out: Tensor = self.fc8(x).flatten(1)  # (N, classes)
         return out

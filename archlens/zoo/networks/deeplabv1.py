@@ -24,10 +24,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archlens.zoo.backbones.vgg import DEEPLAB_POOLS, POOL5, VGG16, Pool, initialise, same_padding
+from archlens.zoo.heads.classifier import Classifier
 from archlens.zoo.sizes import ZOOM8, ZOOM8_CROPPED, ZOOM8_SCORES
 
 
-class DeepLabv1LargeFOV(nn.Module):
+class DeepLabv1LargeFOV(Classifier):
     """(N, 3, H, W) -> (N, classes, H, W); H and W are 8 m + 1.
 
     Args:
@@ -54,12 +55,7 @@ class DeepLabv1LargeFOV(nn.Module):
         super().__init__()
         self.backbone = VGG16(DEEPLAB_POOLS[pools], conv5_dilation=2)
         self.pool5a = nn.AvgPool2d(3, 1, 1) if pool5a and pools == "released" else None
-        self.fc6 = nn.Conv2d(512, width, kernel, padding=same_padding(kernel, rate), dilation=rate)
-        self.relu6 = nn.ReLU()
-        self.drop6 = nn.Dropout(0.5)
-        self.fc7 = nn.Conv2d(width, width, 1)
-        self.relu7 = nn.ReLU()
-        self.drop7 = nn.Dropout(0.5)
+        self.add_dense(512, width, kernel, padding=same_padding(kernel, rate), dilation=rate)
         self.fc8 = nn.Conv2d(width, num_classes, 1)
         initialise(self)
 
@@ -67,8 +63,7 @@ class DeepLabv1LargeFOV(nn.Module):
         """Scores of pool5's map."""
         if self.pool5a is not None:
             x = self.pool5a(x)  # (N, 512, H/8, W/8)
-        x = self.drop6(self.relu6(self.fc6(x)))  # (N, width, H/8, W/8)
-        x = self.drop7(self.relu7(self.fc7(x)))  # (N, width, H/8, W/8)
+        x = self.dense(x)  # (N, width, H/8, W/8)
         scores: Tensor = self.fc8(x)  # (N, classes, H/8, W/8)
         return scores
 
@@ -129,7 +124,7 @@ class DeepLabv1MSc(DeepLabv1LargeFOV):
         return scores
 
 
-class DeepLabv1(nn.Module):
+class DeepLabv1(Classifier):
     """The 4x4 and 7x7 nets. (N, 3, H, W) -> (N, classes, H, W); H and W are 8 m + 2.
 
     With `pool4="train"` the score map, (N, classes, H/8, W/8), of any input of two pixels or more.
@@ -149,20 +144,14 @@ class DeepLabv1(nn.Module):
         self.sizes = ZOOM8_CROPPED if self.zoomed else ZOOM8_SCORES
         fourth = Pool(2, 1, 1) if self.zoomed else Pool(2, 1, 0)
         self.backbone = VGG16((Pool(2, 2, 1),) * 3 + (fourth, POOL5), conv5_dilation=2)
-        self.fc6 = nn.Conv2d(512, width, kernel, padding=same_padding(kernel, rate), dilation=rate)
-        self.relu6 = nn.ReLU()
-        self.drop6 = nn.Dropout(0.5)
-        self.fc7 = nn.Conv2d(width, width, 1)
-        self.relu7 = nn.ReLU()
-        self.drop7 = nn.Dropout(0.5)
+        self.add_dense(512, width, kernel, padding=same_padding(kernel, rate), dilation=rate)
         self.fc8 = nn.Conv2d(width, num_classes, 1)
         initialise(self)
 
     def score(self, x: Tensor) -> Tensor:
         """The score map of an image, of any size."""
         x = self.backbone(x).pool5  # (N, 512, H/8, W/8)
-        x = self.drop6(self.relu6(self.fc6(x)))  # (N, width, H/8, W/8)
-        x = self.drop7(self.relu7(self.fc7(x)))  # (N, width, H/8, W/8)
+        x = self.dense(x)  # (N, width, H/8, W/8)
         scores: Tensor = self.fc8(x)  # (N, classes, H/8, W/8)
         return scores
 

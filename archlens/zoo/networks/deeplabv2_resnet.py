@@ -66,16 +66,10 @@ class DeepLabv2LargeFOV(nn.Module):
         return F.interpolate(scores, size=x.shape[-2:], mode="bilinear", align_corners=True)
 
 
-class DeepLabv2MultiScale(nn.Module):
+class DeepLabv2MultiScale(DeepLabv2):
     """`DeepLabv2` on three scales of the image. (N, 3, H, W) -> (N, classes, H, W); H and W are 8 m + 1."""
 
     scales = (0.75, 0.5)  # beside 1
-
-    def __init__(self, *, num_classes: int = 21, rates: Sequence[int] = (6, 12, 18, 24)) -> None:
-        super().__init__()
-        self.backbone = _trunk()
-        self.aspp = ScoreASPP(2048, num_classes, rates)
-        initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]

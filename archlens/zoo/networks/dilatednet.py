@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archlens.zoo.backbones.vgg import VGG16, Pool, initialise
+from archlens.zoo.heads.classifier import Classifier
 from archlens.zoo.sizes import DILATED
 
 MARGIN = 186
@@ -83,7 +84,7 @@ def _ctx_names(index: int, count: int) -> tuple[str, str]:
     return f"ctx_conv{number}", f"ctx_relu{number}"
 
 
-class DilatedNetFrontEnd(nn.Module):
+class DilatedNetFrontEnd(Classifier):
     """(N, 3, H, W) -> (N, classes, H, W); H and W exceed the margin, 186."""
 
     sizes = DILATED
@@ -92,12 +93,7 @@ class DilatedNetFrontEnd(nn.Module):
         super().__init__()
         pools = (Pool(), Pool(), Pool(), None, None)
         self.backbone = VGG16(pools, first_padding=0, padded=False, conv5_dilation=2)
-        self.fc6 = nn.Conv2d(512, 4096, 7, dilation=4)
-        self.relu6 = nn.ReLU()
-        self.drop6 = nn.Dropout(0.5)
-        self.fc7 = nn.Conv2d(4096, 4096, 1)
-        self.relu7 = nn.ReLU()
-        self.drop7 = nn.Dropout(0.5)
+        self.add_dense(512, 4096, 7, dilation=4)
         self.final = nn.Conv2d(4096, num_classes, 1)
         initialise(self)
 
@@ -106,8 +102,7 @@ class DilatedNetFrontEnd(nn.Module):
         self.sizes.check(type(self).__name__, x.shape[-2:])
         x = F.pad(x, (MARGIN,) * 4, mode="reflect")  # (N, 3, H + 372, W + 372)
         x = self.backbone(x).pool5  # (N, 512, H/8 + 24, W/8 + 24)
-        x = self.drop6(self.relu6(self.fc6(x)))  # (N, 4096, H/8, W/8)
-        x = self.drop7(self.relu7(self.fc7(x)))  # (N, 4096, H/8, W/8)
+        x = self.dense(x)  # (N, 4096, H/8, W/8)
         scores: Tensor = self.final(x)  # (N, classes, H/8, W/8)
         return scores
 

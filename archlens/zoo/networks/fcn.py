@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from archlens.zoo.backbones.alexnet import AlexNetTrunk
 from archlens.zoo.backbones.vgg import VGG16, Stages, initialise
+from archlens.zoo.heads.classifier import Classifier
 from archlens.zoo.sizes import ANY
 
 
@@ -36,7 +37,7 @@ def _crop(x: Tensor, offset: int, like: Tensor) -> Tensor:
     return x[:, :, offset : offset + height, offset : offset + width]
 
 
-class _FCN(nn.Module):
+class _FCN(Classifier):
     """What the VGG-16 ones share: everything up to the scores at stride 32."""
 
     sizes = ANY
@@ -44,20 +45,14 @@ class _FCN(nn.Module):
     def __init__(self, num_classes: int) -> None:
         super().__init__()
         self.backbone = VGG16(first_padding=100)
-        self.fc6 = nn.Conv2d(512, 4096, 7)
-        self.relu6 = nn.ReLU()
-        self.drop6 = nn.Dropout(0.5)
-        self.fc7 = nn.Conv2d(4096, 4096, 1)
-        self.relu7 = nn.ReLU()
-        self.drop7 = nn.Dropout(0.5)
+        self.add_dense(512, 4096, 7)
         self.score_fr = nn.Conv2d(4096, num_classes, 1)
 
     def score(self, x: Tensor) -> tuple[Stages, Tensor]:
         """The trunk's maps and the coarse scores."""
         self.sizes.check(type(self).__name__, x.shape[-2:])
         stages = self.backbone(x)
-        x = self.drop6(self.relu6(self.fc6(stages.pool5)))  # (N, 4096, H/32, W/32)
-        x = self.drop7(self.relu7(self.fc7(x)))  # (N, 4096, H/32, W/32)
+        x = self.dense(stages.pool5)  # (N, 4096, H/32, W/32)
         return stages, self.score_fr(x)  # (N, classes, H/32, W/32)
 
 
@@ -116,7 +111,7 @@ class FCN8s(_FCN):
         return _crop(self.upscore8(scores), 31, like=x)  # (N, classes, H, W)
 
 
-class FCN32sAlexNet(nn.Module):
+class FCN32sAlexNet(Classifier):
     """(N, 3, H, W) -> (N, classes, H, W), any H and W."""
 
     sizes = ANY
@@ -124,12 +119,7 @@ class FCN32sAlexNet(nn.Module):
     def __init__(self, *, num_classes: int = 21, deconv: str = "full") -> None:
         super().__init__()
         self.backbone = AlexNetTrunk(first_padding=100)
-        self.fc6 = nn.Conv2d(256, 4096, 6)
-        self.relu6 = nn.ReLU()
-        self.drop6 = nn.Dropout(0.5)
-        self.fc7 = nn.Conv2d(4096, 4096, 1)
-        self.relu7 = nn.ReLU()
-        self.drop7 = nn.Dropout(0.5)
+        self.add_dense(256, 4096, 6)
         self.score_fr = nn.Conv2d(4096, num_classes, 1)
         self.upscore = _upsample(num_classes, 63, 32, deconv)
         initialise(self)
@@ -137,7 +127,6 @@ class FCN32sAlexNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         self.sizes.check("FCN32sAlexNet", x.shape[-2:])
         features = self.backbone(x)  # (N, 256, H/32, W/32)
-        features = self.drop6(self.relu6(self.fc6(features)))  # (N, 4096, H/32, W/32)
-        features = self.drop7(self.relu7(self.fc7(features)))  # (N, 4096, H/32, W/32)
+        features = self.dense(features)  # (N, 4096, H/32, W/32)
         scores = self.score_fr(features)  # (N, classes, H/32, W/32)
         return _crop(self.upscore(scores), 18, like=x)  # (N, classes, H, W)
