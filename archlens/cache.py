@@ -7,7 +7,10 @@ sizes, those with short names at a few more. A capture counts as long as the con
 
 In the cache a zoo network or an installed package's model is the same graph as long as the spec, the options,
 the input size, and the versions of archlens, torch and that package are; all of them are in the key. A user's
-own file or module can change with anything that it imports, so it is never kept.
+own file or module can change with anything that it imports, so its capture is never kept.
+
+What takes long to derive from a graph is kept too, with the graph itself and the code that derives it in the
+key; for the short names at their own sizes it ships beside the captures.
 
 A cache is a convenience: whatever is wrong with it (truncated, foreign, read-only, full disk, two writers at
 once), the answer is computed anew and nothing is said.
@@ -18,13 +21,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from archlens.errors import ArchlensError, UsageError
 from archlens.graph import Graph
@@ -38,9 +43,12 @@ FORMAT = 2
 SHIPPED = Path(__file__).parent / "zoo" / "captures"
 MAKERS = ("zoo", "capture", "graph")
 """Folders whose code decides what a capture of the zoo is."""
+DERIVERS = ("graph", "analyses", "study.py", "findings/evidence", "showing.py")
+"""What decides which figures are derived from a graph."""
 
-MOST_ENTRIES = 256
-_SUFFIX = ".graph"
+MOST_ENTRIES = 512
+_SUFFIX = ".kept"
+T = TypeVar("T")
 _PACKAGES = {"torchvision": "torchvision", "timm": "timm", "smp": "segmentation_models_pytorch"}
 
 
@@ -79,7 +87,7 @@ def key(spec: Spec, size: tuple[int, ...] | None) -> dict[str, Any] | None:
         "source": source(),
         "versions": versions,
         "kind": spec.kind,
-        "target": spec.target,
+        "name": spec.target,
         "options": dict(sorted(spec.options.items())),
         "size": None if size is None else list(size),
     }
@@ -99,13 +107,13 @@ def shipped(spec: Spec, size: tuple[int, ...] | None) -> tuple[Graph, str] | Non
             return None
         graph = decode(unpacked(file.read_bytes()))
         return (graph, entry.name) if graph.name == entry.name else None
-    except (OSError, ValueError, KeyError, TypeError, zlib.error, ArchlensError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, zlib.error, ArchlensError):
         return None
 
 
 def shipped_name(network: str, shape: Sequence[int]) -> str:
     """What its file is called."""
-    return f"{network}-{'x'.join(map(str, shape))}{_SUFFIX}"
+    return f"{network}-{'x'.join(map(str, shape))}.graph"
 
 
 def packed(data: Any) -> bytes:
@@ -118,97 +126,95 @@ def unpacked(blob: bytes) -> Any:
     return json.loads(zlib.decompress(blob))
 
 
-def load(wanted: dict[str, Any]) -> tuple[Graph, str] | None:
-    """The graph and the model's name kept under a key, or None."""
-    try:
-        blob = _path(wanted).read_bytes()
-        digest, payload = blob[:32], blob[32:]
-        if hashlib.sha256(payload).digest() != digest:
-            return None
-        data = unpacked(payload)
-        if data["key"] != wanted:
-            return None
-        return decode(data["graph"]), str(data["name"])
-    except (OSError, ValueError, KeyError, TypeError, zlib.error, ArchlensError):
-        return None
+def figures_key(graph: Graph, cell: int, output: int, extend: bool) -> dict[str, Any]:
+    """Everything that the slow figures of a graph depend on: the same on every machine."""
+    content = json.dumps(encode(graph), sort_keys=True).encode()
+    shape = graph.nodes[graph.inputs[0]].shape[1:]
+    return {
+        "format": FORMAT,
+        "source": source(*DERIVERS),
+        "name": f"{graph.name} {'x'.join(map(str, shape))}{' extended' if extend else ''}",
+        "graph": hashlib.sha256(content).hexdigest(),
+        "cell": cell,
+        "output": output,
+    }
 
 
-def store(wanted: dict[str, Any], graph: Graph, name: str) -> None:
-    """Keep a capture, whole or not at all."""
+def load(wanted: dict[str, Any], read: Callable[[Any], T]) -> T | None:
+    """What was kept under a key, as `read` makes it of plain data; None where there is nothing sound."""
+    for file in (file_of(wanted, SHIPPED), file_of(wanted, folder())):
+        try:
+            blob = file.read_bytes()
+            data = unpacked(blob[32:])
+            if hashlib.sha256(blob[32:]).digest() == blob[:32] and data["key"] == wanted:
+                return read(data["value"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, zlib.error, ArchlensError):
+            continue
+    return None
+
+
+def store(wanted: dict[str, Any], value: Any, where: Path | None = None) -> None:
+    """Keep plain data, whole or not at all."""
     try:
-        payload = packed({"key": wanted, "name": name, "graph": encode(graph)})
-        path = _path(wanted)
+        payload = packed({"key": wanted, "value": value})
+        path = file_of(wanted, where or folder())
         path.parent.mkdir(parents=True, exist_ok=True)
         write_file(path, hashlib.sha256(payload).digest() + payload)
-        _prune(path.parent)
+        _remove(_entries(path.parent)[:-MOST_ENTRIES])
     except (OSError, ValueError, TypeError, UsageError):
         return
 
 
 def contents() -> Contents:
     """What the cache holds."""
-    files = _entries(folder())
-    return Contents(folder(), len(files), sum(_size(f) for f in files))
+    sizes = [size for _, size, _ in _entries(folder())]
+    return Contents(folder(), len(sizes), sum(sizes))
 
 
 def clear() -> Contents:
-    """Delete every capture; answers what was there."""
+    """Delete all that is kept; answers what was there."""
     before = contents()
-    for file in _entries(before.folder):
-        _remove(file)
+    _remove(_entries(before.folder))
     return before
 
 
-def _path(wanted: dict[str, Any]) -> Path:
-    text = json.dumps(wanted, sort_keys=True)
-    return folder() / (hashlib.sha256(text.encode()).hexdigest()[:40] + _SUFFIX)
+def file_of(wanted: dict[str, Any], where: Path) -> Path:
+    """The file of a key: called after the network where it ships, elsewhere after all of the key."""
+    name = re.sub("[^A-Za-z0-9_]+", "-", wanted["name"])[:60]
+    digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
+    return where / (name + ("" if where == SHIPPED else f"-{digest[:32]}") + _SUFFIX)
 
 
 @lru_cache(maxsize=4)
 def source(*folders: str) -> str:
-    """A fingerprint of the content of our own code: of some folders, or of the whole package. The same on
-    every machine, and another one after any edit."""
+    """A fingerprint of the content of our own code: of some folders and files, or of the whole package. The
+    same on every machine, and another one after any edit."""
     root = Path(__file__).parent
     digest = hashlib.sha256()
     for place in [root / name for name in folders] or [root]:
-        for file in sorted(place.rglob("*.py"), key=lambda f: f.relative_to(root).as_posix()):
+        files = [place] if place.suffix else place.rglob("*.py")
+        for file in sorted(files, key=lambda f: f.relative_to(root).as_posix()):
             digest.update(file.relative_to(root).as_posix().encode() + b"\0")
             digest.update(file.read_bytes().replace(b"\r\n", b"\n") + b"\0")
     return digest.hexdigest()[:32]
 
 
-def _entries(where: Path) -> list[Path]:
-    try:
-        return sorted(where.glob("*" + _SUFFIX))
-    except OSError:
-        return []
+Entry = tuple[float, int, Path]
+"""When it was written, bytes, file."""
 
 
-def _prune(where: Path) -> None:
-    """Let the oldest entries go when there are too many."""
-    files = _entries(where)
-    if len(files) > MOST_ENTRIES:
-        by_age = sorted(files, key=_age)
-        for file in by_age[: len(files) - MOST_ENTRIES]:
-            _remove(file)
+def _entries(where: Path) -> list[Entry]:
+    """The oldest first; one that goes meanwhile is none."""
+    out = []
+    with suppress(OSError):
+        for file in where.glob("*.[gk]*"):  # .graph is of the first edition
+            with suppress(OSError):
+                found = file.stat()
+                out.append((found.st_mtime, found.st_size, file))
+    return sorted(out)
 
 
-def _age(file: Path) -> float:
-    try:
-        return file.stat().st_mtime
-    except OSError:
-        return 0.0
-
-
-def _size(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except OSError:
-        return 0
-
-
-def _remove(file: Path) -> None:
-    try:
-        file.unlink(missing_ok=True)
-    except OSError:
-        return
+def _remove(entries: Sequence[Entry]) -> None:
+    for _, _, file in entries:
+        with suppress(OSError):
+            file.unlink()

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archlens.errors import ArchlensError, InputSizeError, UsageError
 from archlens.findings.comparison import Comparison, compared
 from archlens.findings.edits import edited
 from archlens.findings.language import catalogue
-from archlens.pipeline import analyze, describe
+from archlens.pipeline import analyze, captured, describe, study_of
 from archlens.progress import Count, Say, silent, uncounted
 from archlens.report import Report
 from archlens.spec import Spec, check_device, parse_spec, texts
+from archlens.study import Study
 from archlens.zoo import catalogue as zoo
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 SIDES = (321, 513, 713, 1025)
 """Square input sizes that networks are also looked at, where nothing else is said."""
 
+LARGEST_SIDE = 2**20
 WARMUP = 3
 REPEAT = {True: 20, False: 7}
 """Passes that are timed for a comparison, on a card and on a CPU."""
@@ -62,8 +64,10 @@ class CompareOptions:
         texts(self.settings, "settings")
         texts(self.cuts, "cuts")
         check_device(self.device)
-        if any(not isinstance(side, int) or side < 1 for side in self.sides):
-            raise UsageError(f"sides of {self.sides!r} px", "Give whole numbers from 1 on.")
+        if isinstance(self.sides, int) or not all(
+            isinstance(side, int) and 1 <= side <= LARGEST_SIDE for side in self.sides
+        ):
+            raise UsageError(f"sides of {self.sides!r} px", f"Give whole numbers from 1 to {LARGEST_SIDE}.")
 
 
 def compare(*models: str | nn.Module, options: CompareOptions | None = None) -> Comparison:
@@ -119,24 +123,27 @@ def gathered(models: Sequence[str | nn.Module], options: CompareOptions) -> Comp
         for model, report in zip(models, reports, strict=True)
     ]
     for index, edit in _edits(options.cuts, reports):
-        own, made = reports[index], _edited(reports[index], edit)
-        sized[index] = [made if report is own else _edited(report, edit) for report in sized[index]]
+        own, made = reports[index].study, _edited(reports[index], edit)
+        sized[index] = [made.study if s is own else study_of(edited(s, edit)) for s in sized[index]]
         reports[index] = made
-    return compared(reports, sized=sized, lang=options.lang, progress=options.progress)
+    return compared(
+        reports, sized=sized, lang=options.lang, progress=options.progress, use_cache=options.use_cache
+    )
 
 
 def _report(model: str | nn.Module, options: CompareOptions, size: str | Sequence[int] | None) -> Report:
-    return analyze(
-        model,
-        size,
-        settings=options.settings if isinstance(model, str) else (),
-        device=options.device,
-        at=options.at,
-        output_name=options.output_name,
-        progress=options.progress,
-        timeout=options.timeout,
-        use_cache=options.use_cache,
-    )
+    return analyze(model, size, at=options.at, output_name=options.output_name, **_how(model, options))
+
+
+def _how(model: str | nn.Module, options: CompareOptions) -> dict[str, Any]:
+    """How a network is captured."""
+    return {
+        "settings": options.settings if isinstance(model, str) else (),
+        "device": options.device,
+        "progress": options.progress,
+        "timeout": options.timeout,
+        "use_cache": options.use_cache,
+    }
 
 
 def common_size(models: Sequence[str], settings: Sequence[str]) -> tuple[int, ...] | None:
@@ -170,24 +177,27 @@ def common_size(models: Sequence[str], settings: Sequence[str]) -> tuple[int, ..
 # ------------------------------------------------------------------ other sizes
 
 
-def _sized(model: str | nn.Module, report: Report, options: CompareOptions) -> list[Report]:
+def _sized(model: str | nn.Module, report: Report, options: CompareOptions) -> list[Study]:
     """The network at other square sizes; those that it cannot take are replaced by the nearest that it can,
     and a saved report has only its own."""
     if isinstance(model, str) and model.endswith(".json"):
-        return [report]
-    out = {report.input_shape: report}
+        return [report.study]
+    out = {report.input_shape: report.study}
     for side in options.sides:
         axes = len(report.input_shape) - 2
         if (*report.input_shape[:2], *(side,) * axes) in out:
             continue
         for length in _legal(report.spec, side):
             try:
-                found = _report(model, options, (report.input_shape[1], *(length,) * axes))
+                graph, _, _ = captured(
+                    model, (report.input_shape[1], *(length,) * axes), **_how(model, options)
+                )
             except InputSizeError:
                 continue
             except ArchlensError:
                 break  # the network has one size of its own
-            out[found.input_shape] = found
+            shape = graph.nodes[graph.inputs[0]].shape
+            out[shape] = study_of(graph, options.at, options.output_name)
             break
     return [out[shape] for shape in sorted(out, key=lambda s: s[2:])]
 

@@ -14,18 +14,21 @@ from archlens.analyses.structure.cost import totals, uncounted
 from archlens.capture.limits import time_limit
 from archlens.errors import LayerError, ReportError, UsageError, did_you_mean
 from archlens.graph import Graph, Node
+from archlens.graph.serialise import decode, encode
 from archlens.progress import Say, silent
 from archlens.report import FieldReport, LayerReport, Report, Visible, read_report_data, report_from_dict
-from archlens.spec import Spec, check_device, input_sizes, parse_spec
+from archlens.spec import Spec, check_device, input_sizes, parse_spec, unit_index
 from archlens.study import Study
 
 if TYPE_CHECKING:
     from torch import nn
 
+Size = str | int | Sequence[int] | Sequence[str] | Sequence[Sequence[int]] | None
+
 
 def analyze(
     model: str | nn.Module,
-    input_size: str | int | Sequence[int] | Sequence[str] | Sequence[Sequence[int]] | None = None,
+    input_size: Size = None,
     *,
     example: Any = None,
     settings: Sequence[str] = (),
@@ -64,24 +67,47 @@ def analyze(
     Raises:
         ArchlensError: With what was wrong, where, and what to do.
     """
+    if isinstance(model, str) and (spec := parse_spec(model, settings)).kind == "report":
+        return _saved(spec.target, input_sizes(input_size), layer, unit, origin, at, output_name)
+    graph, text, name = captured(
+        model,
+        input_size,
+        example=example,
+        settings=settings,
+        device=device,
+        progress=progress,
+        use_cache=use_cache,
+        timeout=timeout,
+    )
+    return describe(graph, text, name, layer=layer, unit=unit, origin=origin, at=at, output_name=output_name)
+
+
+def captured(
+    model: str | nn.Module,
+    input_size: Size = None,
+    *,
+    example: Any = None,
+    settings: Sequence[str] = (),
+    device: str = "auto",
+    progress: Say = silent,
+    use_cache: bool = False,
+    timeout: float | None = None,
+) -> tuple[Graph, str, str]:
+    """The graph alone, with the spec's text and the network's name; the arguments are those of `analyze`."""
     size = input_sizes(input_size)
     check_device(device)
-    if isinstance(model, str):
-        spec = parse_spec(model, settings)
-        if spec.kind == "report":
-            return _saved(spec.target, size, layer, unit, origin, at, output_name)
-        with time_limit(timeout):
+    with time_limit(timeout):
+        if isinstance(model, str):
+            spec = parse_spec(model, settings)
             graph, name = _captured(spec, size, device, progress, use_cache)
-        text = (
-            spec.text if not settings else spec.text + ("&" if "?" in spec.text else "?") + "&".join(settings)
-        )
-    else:
+            more = ("&" if "?" in spec.text else "?") + "&".join(settings) if settings else ""
+            return graph, spec.text + more, name
         from archlens.capture.run import capture_module
 
-        with time_limit(timeout):
-            graph = capture_module(model, size, example)
-        name = text = graph.name
-    return describe(graph, text, name, layer=layer, unit=unit, origin=origin, at=at, output_name=output_name)
+        if settings:
+            raise UsageError("settings are options of a model spec", "Build the module with them.")
+        graph = capture_module(model, size, example)
+        return graph, graph.name, graph.name
 
 
 def _captured(
@@ -91,15 +117,19 @@ def _captured(
     if use_cache and len(size) < 2 and (found := cache.shipped(spec, size[0] if size else None)) is not None:
         return found
     wanted = cache.key(spec, size[0] if size else None) if use_cache and len(size) < 2 else None
-    if wanted is not None and (kept := cache.load(wanted)) is not None:
+    if wanted is not None and (kept := cache.load(wanted, _decoded)) is not None:
         return kept
     progress("loading torch")
     from archlens.capture.run import capture_spec
 
     graph, name = capture_spec(spec, size, progress, device)
     if wanted is not None:
-        cache.store(wanted, graph, name)
+        cache.store(wanted, {"graph": encode(graph), "name": name})
     return graph, name
+
+
+def _decoded(kept: Any) -> tuple[Graph, str]:
+    return decode(kept["graph"]), str(kept["name"])
 
 
 def describe(
@@ -114,9 +144,10 @@ def describe(
     output_name: str | None = None,
 ) -> Report:
     """Derive everything from a captured graph; the arguments are those of `analyze`."""
+    unit = unit_index(unit)
     start = graph.node_of(origin or "input").id
-    cell = cell_node(graph, at, output_name) if graph.outputs else graph.inputs[0]
-    study = Study(graph, cell) if graph.outputs else Study(graph, cell, cell)
+    study = study_of(graph, at, output_name)
+    cell = study.cell
     asked = cell if layer is None else graph.node_of(layer).id
     rows = []
     for row, inputs in zip(graph.layers, graph.layer_inputs(), strict=True):
@@ -159,6 +190,13 @@ def describe(
         totals_reason="not counted: " + ", ".join(missing) if missing else None,
         walked=study,
     )
+
+
+def study_of(graph: Graph, at: str | None = None, output_name: str | None = None) -> Study:
+    """A captured graph with its class-score cell, or the one asked for as in `analyze`."""
+    if not graph.outputs:
+        return Study(graph, graph.inputs[0], graph.inputs[0])
+    return Study(graph, cell_node(graph, at, output_name))
 
 
 def field_report(study: Study, node: Node, unit: Sequence[int] | None, start: int) -> FieldReport | None:

@@ -94,7 +94,7 @@ class FieldReport:
 
     kind: str
     size: PerAxis | None
-    sizes: PerAxis | None
+    sizes: tuple[tuple[int, ...] | None, ...] | None
     jump: PerAxis | None
     start: PerAxis | None
     aligned: bool = True
@@ -144,12 +144,11 @@ class LayerReport:
 
     def to_json(self) -> dict[str, Any]:
         """Contract form. The module and its class stand in the graph."""
-        known = {
-            f.name: getattr(self, f.name)
-            for f in fields(self)
-            if f.name not in ("module", "kind", "extra", "rf")
-        }
+        known = {name: getattr(self, name) for name in _LAYER_KEYS if name != "rf"}
         return {**json_value(known), "rf": json_value(self.rf and asdict(self.rf)), **self.extra}
+
+
+_LAYER_KEYS = tuple(f.name for f in fields(LayerReport) if f.name not in ("module", "kind", "extra"))
 
 
 @dataclass(frozen=True)
@@ -345,8 +344,9 @@ def read_report_data(text: str, where: str) -> dict[str, Any]:
         raise ReportError(f"{where} is JSON, but no archlens report", "Give a file written by archlens.")
     if not isinstance(data["schema_version"], int) or data["schema_version"] > SCHEMA_VERSION:
         raise ReportError(
-            f"{where} has schema_version {data['schema_version']}; this archlens reads {SCHEMA_VERSION}",
-            "Upgrade archlens.",
+            f"{where} has schema_version {json.dumps(data['schema_version'])}; "
+            f"this archlens reads numbers up to {SCHEMA_VERSION}",
+            "Upgrade archlens, or write the report again.",
         )
     return data
 
@@ -383,25 +383,9 @@ def report_from_dict(data: Mapping[str, Any], where: str = "the report") -> Repo
 
 
 def _read_layer(row: Mapping[str, Any], layer: Layer) -> LayerReport:
-    own = {f.name for f in fields(LayerReport)}
-    known = {k: _tupled(v) for k, v in row.items() if k in own and k not in ("rf", "module", "kind", "extra")}
-    return LayerReport(
-        **known,
-        rf=None if row["rf"] is None else _read_field(row["rf"]),
-        module=layer.module,
-        kind=layer.kind,
-        extra={k: v for k, v in row.items() if k not in known and k != "rf"},
-    )
+    import msgspec
 
-
-def _read_field(data: Mapping[str, Any]) -> FieldReport:
-    known = {k: _tupled(v) for k, v in data.items() if k in {f.name for f in fields(FieldReport)}}
-    if known.get("local") is not None:
-        known["local"] = _read_field(data["local"])
-    if known.get("visible") is not None:
-        known["visible"] = Visible(*(tuple(data["visible"][key]) for key in ("unit", "lo", "hi")))
-    return FieldReport(**known)
-
-
-def _tupled(value: Any) -> Any:
-    return tuple(map(_tupled, value)) if isinstance(value, list) else value
+    known = {key: value for key, value in row.items() if key in _LAYER_KEYS}
+    rest = {key: value for key, value in row.items() if key not in _LAYER_KEYS}
+    made = msgspec.convert(known, LayerReport)
+    return replace(made, module=layer.module, kind=layer.kind, extra=rest)

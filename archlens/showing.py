@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from archlens.errors import UsageError
 
@@ -43,32 +43,51 @@ class Shown:
         Raises:
             UsageError: A suffix that this kind of result has no form for, or a file that cannot be written.
         """
-        target = Path(path)
-        write_file(target, form_of(self._forms(), target.suffix.lower(), str(path))())
+        forms = self._forms()
+        target = checked(path, forms)
+        write_file(target, forms[target.suffix.lower()]())
         return target
 
 
-def form_of(forms: Mapping[str, Maker], suffix: str, name: str) -> Maker:
-    """The maker of a suffix. Raises UsageError, which lists those that there are."""
-    if suffix not in forms:
-        what = suffix or "a file without a suffix"
-        raise UsageError(f"{name}: cannot write {what}", f"Use one of {', '.join(forms)}.")
-    return forms[suffix]
-
-
-def write_file(path: Path, content: str | bytes) -> None:
-    """Write all of it or nothing: into a temporary file beside the target, then rename.
+def checked(name: object, suffixes: Iterable[str] = ()) -> Path:
+    """The file of that name, if there can be one; without `suffixes` of any suffix.
 
     Raises:
-        UsageError: The folder is missing or may not be written to.
+        UsageError: No name of a file, a suffix that nothing is written as, or no folder to put it in.
+    """
+    text = os.fspath(name) if isinstance(name, (str, os.PathLike)) else None
+    if not isinstance(text, str) or "\0" in text:
+        raise UsageError(f"{name!r} is no name of a file", "Give it as text, as in report.json.")
+    path, known = Path(text), tuple(suffixes)
+    if os.path.basename(text) in ("", ".", "..") or os.path.isdir(text):  # Path takes d.txt/ for d.txt
+        raise UsageError(f"{text} names a folder, not a file", "Add the file's name.")
+    if known and path.suffix.lower() not in known:
+        what = path.suffix or "a file without a suffix"
+        raise UsageError(f"{text}: cannot write {what}", f"Use one of {', '.join(known)}.")
+    if not os.path.isdir(path.parent):
+        raise UsageError(f"{text}: there is no folder {path.parent}", "Make it first.")
+    return path
+
+
+def write_file(path: Path, content: str | bytes, folders: bool = False) -> None:
+    """Write all of it or nothing: into a temporary file beside the target, then rename.
+
+    Args:
+        folders: Make the folders that are missing.
+
+    Raises:
+        UsageError: It cannot be written.
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
-    if path.exists() and not path.is_file():  # /dev/null, a named pipe: nothing to rename onto
-        path.write_bytes(data)
-        return
     name = ""
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        if folders:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():  # /dev/null, a named pipe: nothing to rename onto
+            path.write_bytes(data)
+            return
+        # A short name: with all of its own in it, the longest that a disk takes would be too long.
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:32]}.")
         with os.fdopen(handle, "wb") as file:
             file.write(data)
         os.chmod(name, 0o666 & ~_umask())  # mkstemp's files are private; a report is not
@@ -76,8 +95,9 @@ def write_file(path: Path, content: str | bytes) -> None:
     except BaseException as error:
         if name:
             Path(name).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise UsageError(f"cannot write {path}: {error.strerror}", "Give another file.") from error
+        if isinstance(error, (OSError, ValueError)):  # a NUL in the name is no OSError
+            why = getattr(error, "strerror", None) or error
+            raise UsageError(f"cannot write {path}: {why}", "Give another file.") from error
         raise
 
 
@@ -85,3 +105,17 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def thinned(values: Any, most: int = 200) -> Any:
+    """A map in at most `most` cells a side (means of blocks): what a picture can show of it."""
+    import numpy as np
+
+    cells = np.asarray(values, float)
+    for axis in range(cells.ndim):
+        n = cells.shape[axis]
+        edges = np.arange(0, n + 1 if n <= most else n, -(-n // most))  # blocks of one size: no moiré
+        edges = edges if edges[-1] == n else np.append(edges, n)
+        shape = [-1 if a == axis else 1 for a in range(cells.ndim)]
+        cells = np.add.reduceat(cells, edges[:-1], axis=axis) / np.diff(edges).reshape(shape)
+    return cells

@@ -11,8 +11,9 @@ report.json                                 a saved archlens report
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
+from math import prod
 from numbers import Integral, Real
 from operator import index
 from typing import Any, Literal
@@ -20,6 +21,8 @@ from typing import Any, Literal
 from archlens.errors import UsageError
 
 Kind = Literal["zoo", "torchvision", "timm", "smp", "file", "module", "exported", "report"]
+MOST_VALUES = 2**40
+"""Of one input: more is a slip of the hand, and beyond what torch can count."""
 _PACKAGES: tuple[Literal["torchvision", "timm", "smp"], ...] = ("torchvision", "timm", "smp")
 
 
@@ -109,24 +112,35 @@ def input_sizes(
     """Sizes in any of the forms that a caller may give, one an input; none where nothing is given.
 
     Raises:
-        UsageError: It is none.
+        UsageError: It is none, or nothing that could be run.
     """
-    if given is None or given == "" or given == ():
+    if given is None or (isinstance(given, Sized) and len(given) == 0):
         return ()
-    if isinstance(given, str):
-        return parse_sizes(given)
-    several: Any = (given,) if isinstance(given, Integral) else given
+    several: Any = (given,) if isinstance(given, (str, Integral)) else given
+    sizes: list[tuple[int, ...]] = []
     try:
-        if isinstance(several[0], Real):
-            return (tuple(map(index, several)),)
-        sizes: list[tuple[int, ...]] = []
-        for one in several:
+        for one in [several] if isinstance(several[0], Real) else several:
             sizes += parse_sizes(one) if isinstance(one, str) else [tuple(map(index, one))]
-        return tuple(sizes)
-    except (TypeError, LookupError) as error:
+    except (TypeError, LookupError):
+        sizes = [()]
+    if not all(size and min(size) > 0 and prod(size) <= MOST_VALUES for size in sizes):
         raise UsageError(
-            f"{given!r} is no input size", "Whole numbers, channels first: (3, 513, 513) or '3x513x513'."
-        ) from error
+            f"{given!r} is no input size",
+            "Whole numbers, channels first, 2^40 values at most: (3, 513, 513) or '3x513x513'.",
+        )
+    return tuple(sizes)
+
+
+def unit_index(given: Sequence[int] | None) -> tuple[int, ...] | None:
+    """A unit's indices, of any whole numbers.
+
+    Raises:
+        UsageError: It holds something else.
+    """
+    try:
+        return None if given is None else tuple(map(index, given))
+    except TypeError as error:
+        raise UsageError(f"{given!r} is no unit", "Its indices, row first: (12, 30).") from error
 
 
 def check_device(name: str) -> None:
@@ -165,3 +179,10 @@ def parse_unit(text: str) -> tuple[int, ...]:
     if not unit or min(unit) < 0:
         raise UsageError(f"{text!r} is no unit", "Write its indices, row first, as in --unit 12,30.")
     return unit
+
+
+def spelled(value: Any) -> str:
+    """The value of an option as a spec takes it: `true`, `1,2,3,6`."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from archlens.analyses.expected.use import Shades, Use, shaded
 from archlens.analyses.fields.coverage import Coverage, coverage, places, seen_shares
 from archlens.analyses.fields.degeneration import Degeneration, degeneration
 from archlens.analyses.fields.visible import Ints, over_positions
@@ -29,7 +30,7 @@ from archlens.graph import Graph
 
 if TYPE_CHECKING:  # they take scipy along, which fields and costs do without
     from archlens.analyses.expected.field import BranchShare, ExpectedField
-    from archlens.analyses.expected.lens import Lens, Use
+    from archlens.analyses.expected.lens import Lens
 
 CURVE = (0.02, 0.05, *(n / 20 for n in range(2, 20)), 0.97, 0.99)
 """Shares of the energy that its curve is drawn through."""
@@ -246,8 +247,8 @@ class Study(Walks):
 
     @cached_property
     def energy_use(self) -> Use:
-        """What the centre cell uses of the image, by pixel energy alone."""
-        return self.lens.used(self.cell_field)
+        """What the centre cell uses of the image, by pixel energy alone; more where that is known already."""
+        return self.__dict__.get("use") or self.lens.used(self.cell_field)
 
     @cached_property
     def use(self) -> Use:
@@ -261,16 +262,22 @@ class Study(Walks):
             return None
         return self.lens.used(self.lens.field(self.cell, None, self.head_input), coherent=True)
 
-    def energy_curve(self) -> list[tuple[float, float]]:
+    @cached_property
+    def curve(self) -> tuple[tuple[float, float], ...]:
         """(share of the image's side, share of the energy) of centred squares around the cell."""
         from archlens.analyses.expected.summaries import centred_sides
 
         found = self.cell_field
         if found.energy is None or not found.energy.ndim:
-            return []
+            return ()
         ends = centred_sides(found.energy, found.centre, CURVE)
         side = max(found.energy.shape)
-        return [(0.0, 0.0), *((min(e / side, 1.0), s) for e, s in zip(ends, CURVE, strict=True))]
+        return ((0.0, 0.0), *((min(e / side, 1.0), s) for e, s in zip(ends, CURVE, strict=True)))
+
+    @cached_property
+    def shades(self) -> Shades | None:
+        """A picture of the centre cell's expected field over the image."""
+        return shaded(self.cell_field.energy)
 
     @cached_property
     def branch_edges(self) -> list[tuple[int, int]]:

@@ -25,8 +25,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "analyses")]
 from erf_nets import NETWORKS  # noqa: E402
 from monte_carlo import Referee, binned, branch_energies, correlation, monte_carlo  # noqa: E402
 
-from archlens.analyses.expected.coherent import coherent_response  # noqa: E402
-from archlens.analyses.expected.field import branch_shares, expected_erf  # noqa: E402
+from archlens.analyses.expected.coherent import respond  # noqa: E402
+from archlens.analyses.expected.field import branch_shares, cut, expected_erf, incoming  # noqa: E402
 from archlens.analyses.expected.forward.state import Images, Premises  # noqa: E402
 from archlens.analyses.expected.forward.walk import forward  # noqa: E402
 from archlens.analyses.expected.summaries import centred_sides, far_region, far_share  # noqa: E402
@@ -140,12 +140,14 @@ def coherent_row(case: Case, cache: Path | None, images: Images = "white") -> st
     graph = capture_module(model, (3, case.side, case.side))
     node = main_output(graph)
     setting = Premises("calibrated", images, batch=case.batch)
-    theory = coherent_response(forward(Walks(graph), setting), node)
-    field = expected_erf(forward(Walks(graph), setting), node)
-    if field.energy is None or theory.energy < 1e-2 * field.gain:
+    moments = forward(Walks(graph), setting)
+    field = expected_erf(moments, node)
+    if field.energy is None or far_share(field.energy, field.centre) < 1e-2:
         return None
-    sampled = sample(case, False, cache, images=images)
     region = far_region((case.side, case.side), field.centre)
+    (theory,) = respond(moments, node, field.unit, [region], field.origin, {})
+    theory /= field.gain * float(field.energy[region].sum())
+    sampled = sample(case, False, cache, images=images)
     energies = sampled.maps[:, region].sum(1)
     ratio = sampled.coherent[:, 0].mean() / energies.mean()
     error = sampled.coherent[:, 0].std() / np.sqrt(case.runs) / energies.mean()
@@ -154,7 +156,7 @@ def coherent_row(case: Case, cache: Path | None, images: Images = "white") -> st
     worst = max(abs(t / m - 1) for t, m in zip(expected, measured, strict=True))
     return (
         f"| {case.name} | {images} | {case.runs} | {100 * worst:.1f} % | "
-        f"{field.gain / sampled.gain[0]:.2f} | {theory.ratio:.2f} | {ratio:.2f} ± {error:.2f} |"
+        f"{field.gain / sampled.gain[0]:.2f} | {theory:.2f} | {ratio:.2f} ± {error:.2f} |"
     )
 
 
@@ -172,9 +174,15 @@ def share_rows(runs: int) -> list[str]:
         node = main_output(graph)
         moments = forward(Walks(graph), setting)
         theory = branch_shares(moments, merge, node)
-        coherent = coherent_response(moments, node, branches=merge).shares
+        field = expected_erf(moments, node)
+        region = far_region((side, side), field.centre)
+        edges = incoming(graph, merge)
+        heard = [
+            respond(moments, node, field.unit, [region], field.origin, cut(graph, e, edges, node))[0]
+            for e in edges
+        ]
+        coherent = [part / sum(heard) for part in heard]
         maps = branch_energies(model, side, runs, branches)
-        region = far_region((side, side), expected_erf(forward(Walks(graph)), node).centre)
         sums = maps.sum((2, 3)).mean(0)
         far = maps[:, :, region].sum(2).mean(0)
         for k, branch in enumerate(theory):

@@ -5,7 +5,8 @@
 Whole-process wall times, interleaved round by round in one run, so that a busy machine is unfair to all
 alike; medians, and the ratio of medians to `python -c "import torch"`. "first" and "cold" runs get an empty
 cache folder each: a first one finds the capture that ships, a cold one is of options that none ships for and
-captures. "warm" ones find the capture of the run before.
+captures. "warm" ones find what the run before kept. The slow figures of a comparison ship for the networks'
+own sizes: at 321 px a first one derives them.
 """
 
 from __future__ import annotations
@@ -30,6 +31,14 @@ CASES: dict[str, tuple[list[str], str]] = {
     "rf deeplabv2?num_classes=19, warm": ([*ARCHLENS, "rf", "deeplabv2?num_classes=19"], "warm"),
     "rf deeplabv2, 4097 px, cold": ([*ARCHLENS, "rf", "deeplabv2", "--input-size", "3x4097x4097"], "cold"),
     "compare fcn pspnet, first": ([*ARCHLENS, "compare", "fcn", "pspnet"], "cold"),
+    "compare fcn pspnet, 321 px, first": (
+        [*ARCHLENS, "compare", "fcn", "pspnet", "--input-size", "3x321x321"],
+        "cold",
+    ),
+    "compare fcn pspnet, 321 px, again": (
+        [*ARCHLENS, "compare", "fcn", "pspnet", "--input-size", "3x321x321"],
+        "warm",
+    ),
     "compare fcn pspnet, page": ([*ARCHLENS, "compare", "fcn", "pspnet", "-o", "PAGE"], "cold"),
     "report --lineage, page": ([*ARCHLENS, "report", "--lineage", "-o", "PAGE"], "cold"),
     "compare fcn pspnet, 4097 px, page": (

@@ -1,6 +1,6 @@
 """How often a command walks over a network: calls of each walk, and over how many graphs and origins.
 
-    python benchmarks/walks.py [compare fcn pspnet -o /tmp/p.html]
+    python benchmarks/walks.py [compare fcn pspnet --no-cache -o /tmp/p.html]
 
 Every walk is to be made once a graph and origin: a network at its own size, at each further size, and each
 edited network is a graph of its own.
@@ -44,7 +44,7 @@ def main() -> int:
         over[code.co_name].add((id(graph), origin, unit, only))
 
     with tempfile.TemporaryDirectory() as folder:
-        words = sys.argv[1:] or ["compare", "fcn", "pspnet", "-o", str(Path(folder) / "p.html")]
+        words = sys.argv[1:] or ["compare", "fcn", "pspnet", "--no-cache", "-o", str(Path(folder) / "p.html")]
         sys.setprofile(look)
         with contextlib.redirect_stdout(io.StringIO()):
             code = run(words)

@@ -6,10 +6,11 @@ One network alone is explained (what limits its context, what would extend it); 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
-from archlens.errors import InputSizeError
+from archlens.errors import InputSizeError, LayerError
 from archlens.findings.claims import COMPARED, EXPLAINED, find
 from archlens.findings.evidence.gather import gather
 from archlens.findings.evidence.published import family_of
@@ -20,6 +21,7 @@ from archlens.findings.language import catalogue, claim, title
 from archlens.progress import Say, silent
 from archlens.report import GENERATOR, SCHEMA_VERSION, Report, json_value
 from archlens.showing import Shown
+from archlens.study import Study
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,27 @@ class Comparison(Shown):
     @property
     def findings(self) -> tuple[Mapping[str, Any], ...]:
         """The findings in the contract's form, each with its claim."""
-        return tuple(f.to_json(title(f, self.lang), claim(f, self.lang)) for f in self.found)
+        pairs = zip(self.found, self.told, strict=True)
+        return tuple(f.to_json(title(f, self.lang), claim(told, self.lang)) for f, told in pairs)
+
+    @cached_property
+    def told(self) -> tuple[Finding, ...]:
+        """The findings as their sentences need them: with every side of an image or a map, where the
+        evidence has the first."""
+        return tuple(replace(f, evidence={**f.evidence, **self._sides(f)}) for f in self.found)
+
+    def _sides(self, finding: Finding) -> dict[str, Any]:
+        own = finding.evidence
+        known = {e.label: (report, e) for report, e in zip(self.reports, self.evidence, strict=True)}
+        sides: dict[str, Any] = {"image": self.input_shape[2:]} if "image" in own else {}
+        if finding.id == "missing_path" and (paths := known[own["name"]][1].paths):
+            sides["map"] = paths.fork_map
+            sides["branches"] = [{"name": b.name, "cells": b.window} for b in paths.branches]
+        for name, key in (("before", "map"), ("after", "new_map")) if finding.id == "step" else ():
+            report, e = known[own[name]]
+            if e.head_input is not None:
+                sides[key] = report.graph.node_of(e.head_input).map_size
+        return sides
 
     @property
     def assumptions(self) -> tuple[str, ...]:
@@ -71,23 +93,29 @@ class Comparison(Shown):
 def compared(
     reports: Sequence[Report],
     *,
-    sized: Sequence[Sequence[Report]] = (),
+    sized: Sequence[Sequence[Study]] = (),
     lang: str = "en",
     progress: Say = silent,
+    use_cache: bool = False,
 ) -> Comparison:
     """Set reports side by side and find what tells them apart; explain a single one.
 
     Args:
         reports: The networks, at one input size.
-        sized: For each of them, reports at other input sizes; leave it out to leave out the sizes.
+        sized: Each of them at other input sizes; leave it out to leave out the sizes.
         lang: Language of the claims, `en` or `ko`.
         progress: Called with a few words before each network.
+        use_cache: Whether slow figures may come from the cache, and go there.
 
     Raises:
         InputSizeError: They are not at one input size.
+        LayerError: One hands its input on.
         UsageError: There are no texts in that language.
     """
     catalogue(lang)
+    idle = next((report.name for report in reports if report.class_score == "input"), None)
+    if idle is not None:
+        raise LayerError(f"{idle} has no layer: its output is its input", "Give a network that computes.")
     shapes = {report.input_shape for report in reports}
     if len(shapes) != 1:
         sizes = " and ".join(sorted("x".join(map(str, shape[1:])) for shape in shapes))
@@ -101,7 +129,7 @@ def compared(
     for index, (name, report) in enumerate(zip(names, reports, strict=True)):
         progress(f"gathering evidence on {name}")
         others = sized[index] if sized else ()
-        evidence.append(gather(report, name, family_of(report), others, extend=alone))
+        evidence.append(gather(report, name, family_of(report), others, alone, use_cache))
     return Comparison(
         input_shape=shapes.pop(),
         names=names,
@@ -126,9 +154,5 @@ def _without_folder(spec: str) -> str:
 
 def told_apart(names: Sequence[str]) -> tuple[str, ...]:
     """`a`, `a:2`, ... where a name comes again."""
-    seen: dict[str, int] = {}
-    out = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        out.append(name if seen[name] == 1 else f"{name}:{seen[name]}")
-    return tuple(out)
+    before = [names[:i].count(name) for i, name in enumerate(names)]
+    return tuple(f"{name}:{n + 1}" if n else name for name, n in zip(names, before, strict=True))

@@ -19,7 +19,7 @@ from archlens.graph import Graph
 from archlens.pipeline import analyze, cell_node
 from archlens.progress import Count, Say, silent, uncounted
 from archlens.report import LayerReport, Report
-from archlens.spec import parse_spec
+from archlens.spec import parse_spec, unit_index
 from archlens.study import Study
 from archlens.unit_field.computed import expected_field, projective_field, support_field
 from archlens.unit_field.result import METHODS, FieldMap, Method, RunOptions
@@ -95,7 +95,7 @@ def field_map(
         timeout=timeout,
         use_cache=use_cache,
     )
-    study, graph = report.study, report.graph
+    study, graph, unit = report.study, report.graph, unit_index(unit)
     node = cell_node(graph, None, output_name) if layer is None else graph.node_of(layer).id
     start = graph.node_of(origin or "input").id
     premises = Premises(statistics=statistics, images=noise)

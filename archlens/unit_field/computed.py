@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archlens.analyses.expected.field import no_rule
 from archlens.analyses.expected.forward.state import Premises
 from archlens.analyses.expected.lens import Lens
 from archlens.analyses.expected.shares import expected_shares
 from archlens.analyses.expected.summaries import luo_sigma, summarise
+from archlens.analyses.expected.use import no_rule
 from archlens.analyses.fields.gridding import gridding
 from archlens.analyses.fields.projective import projective
 from archlens.analyses.fields.status import Status

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archlens.analyses.expected.coherent import coherent_response
-from archlens.analyses.expected.field import ExpectedField, branch_shares, expected_erf, incoming
+from archlens.analyses.expected.coherent import respond
+from archlens.analyses.expected.field import ExpectedField, branch_shares, cut, expected_erf, incoming
 from archlens.analyses.expected.forward.flattening import kept
 from archlens.analyses.expected.forward.state import WHITE, Premises
 from archlens.analyses.expected.forward.walk import forward
@@ -272,7 +272,6 @@ def test_an_operation_without_a_rule_is_named_and_no_map_is_shown() -> None:
     assert out.energy is None
     assert out.missing == ("softmax (softmax)",)
     assert branch_shares(forward(Walks(graph)), main_output(graph), main_output(graph)) == []
-    assert coherent_response(forward(Walks(graph)), main_output(graph)).missing == out.missing
 
 
 def test_response_normalisation_hardly_changes_the_field() -> None:
@@ -287,28 +286,54 @@ def test_a_unit_outside_its_map_is_an_error() -> None:
         expected_erf(forward(Walks(graph)), main_output(graph), (7, 0))
 
 
+def heard(
+    graph: Graph,
+    region: np.ndarray,
+    premises: Premises = WHITE,
+    only: dict[int, frozenset[int]] | None = None,
+) -> tuple[float, float]:
+    """The middle unit's response to a coherent change of a region, and the energy of independent ones."""
+    moments, node = forward(Walks(graph), premises), main_output(graph)
+    origin = graph.inputs[0]
+    (response,) = respond(moments, node, graph.nodes[node].middle, [region], origin, only or {})
+    found = expected_erf(moments, node)
+    assert found.energy is not None
+    return response, found.gain * float(found.energy[region].sum())
+
+
 def test_without_pooling_a_coherent_change_is_heard_like_independent_pixels() -> None:
     model = nn.Sequential(conv(3, 8), nn.ReLU(), conv(8, 8, padding=4, dilation=4))
     graph = graph_of(model, 3, 21, 21)
-    out = coherent_response(forward(Walks(graph)), main_output(graph), region=np.ones((21, 21), bool))
-    assert out.response == pytest.approx(expected_erf(forward(Walks(graph)), main_output(graph)).gain)
-    assert out.ratio == pytest.approx(1)
+    response, energy = heard(graph, np.ones((21, 21), bool))
+    assert response == pytest.approx(expected_erf(forward(Walks(graph)), main_output(graph)).gain)
+    assert response == pytest.approx(energy)
 
 
 def test_a_global_mean_hears_a_coherent_change_as_one() -> None:
-    graph = graph_of(nn.AdaptiveAvgPool2d(1), 1, 6, 6)
     region = np.zeros((6, 6), bool)
     region[:, 3:] = True
-    out = coherent_response(forward(Walks(graph)), main_output(graph), region=region)
-    assert out.response == pytest.approx(1 / 4)  # half of the pixels, 1/36 each, summed and squared
-    assert out.energy == pytest.approx(18 / 36**2)
+    response, energy = heard(graph_of(nn.AdaptiveAvgPool2d(1), 1, 6, 6), region)
+    assert response == pytest.approx(1 / 4)  # half of the pixels, 1/36 each, summed and squared
+    assert energy == pytest.approx(18 / 36**2)
 
 
-def test_coherent_shares_add_up() -> None:
-    graph = graph_of(Sum(), 3, 17, 17)
-    node = main_output(graph)
-    out = coherent_response(forward(Walks(graph)), node, region=np.ones((17, 17), bool), branches=node)
-    assert out.shares == pytest.approx((1 / 3, 1 / 3, 1 / 3))
+def test_coherent_responses_of_branches_add_up() -> None:
+    graph, everywhere = graph_of(Sum(), 3, 17, 17), np.ones((17, 17), bool)
+    edges = incoming(graph, main_output(graph))
+    parts = [heard(graph, everywhere, only=cut(graph, e, edges, main_output(graph)))[0] for e in edges]
+    assert parts == pytest.approx([heard(graph, everywhere)[0] / 3] * 3)
+
+
+def test_regions_at_once_are_answered_as_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = graph_of(nn.Sequential(conv(3, 8), nn.ReLU(), nn.MaxPool2d(2), conv(8, 8)), 3, 21, 21)
+    moments, node = forward(Walks(graph)), main_output(graph)
+    left = np.zeros((21, 21), bool)
+    left[:, :9] = True
+    unit, origin = graph.nodes[node].middle, graph.inputs[0]
+    together = respond(moments, node, unit, [left, ~left], origin, {})
+    monkeypatch.setattr("archlens.analyses.expected.coherent.LARGE", 100)
+    assert respond(moments, node, unit, [left, ~left], origin, {}) == pytest.approx(together, rel=1e-12)
+    assert together[0] != pytest.approx(together[1])
 
 
 def test_assumptions_are_said() -> None:
@@ -322,11 +347,10 @@ def test_batch_norm_holds_down_what_all_of_a_photograph_shares() -> None:
     model = nn.Sequential(conv(3, 64, padding=1), nn.BatchNorm2d(64))
     graph = graph_of(model, 3, 33, 33)
     region = np.ones((33, 33), bool)
-    white = coherent_response(forward(Walks(graph)), main_output(graph), region=region)
-    assert white.ratio == pytest.approx(1, rel=1e-3)
-    setting = Premises(images="natural")
-    natural = coherent_response(forward(Walks(graph), setting), main_output(graph), region=region)
-    assert natural.ratio < 0.8
+    response, energy = heard(graph, region)
+    assert response == pytest.approx(energy, rel=1e-3)
+    response, energy = heard(graph, region, Premises(images="natural"))
+    assert response < 0.8 * energy
 
 
 def test_what_a_direction_keeps_of_itself_is_that_of_samples() -> None:

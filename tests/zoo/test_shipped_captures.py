@@ -10,11 +10,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from nearly import nearly
 
 from archlens import cache
+from archlens.findings.evidence.gather import expected, plain
 from archlens.graph.serialise import decode, encode
 from archlens.pipeline import analyze
 from archlens.spec import parse_spec
+from archlens.study import Study
 from archlens.zoo.catalogue import CATALOGUE, find
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -150,6 +153,42 @@ def test_other_sizes_are_not_answered(size: tuple[int, ...]) -> None:
 )
 def test_other_networks_are_not_answered(spec: str) -> None:
     assert cache.shipped(parse_spec(spec), None) is None
+
+
+@pytest.mark.parametrize("extend", [False, True])
+@pytest.mark.parametrize("network", ["alexnet", "deeplabv1"])
+def test_the_figures_that_ship_are_fresh_ones(network: str, extend: bool, copy: Path) -> None:
+    study = analyze(network).study
+    key = cache.figures_key(study.graph, study.cell, study.output, extend)
+    assert cache.file_of(key, cache.SHIPPED).exists(), "python benchmarks/zoo_captures.py"
+    shipped = expected(study, extend, use_cache=True)
+    assert "lens" not in vars(study)  # nothing was walked
+    fresh = expected(Study(study.graph, study.cell, study.output), extend)
+    assert plain(shipped) == nearly(plain(fresh))
+
+
+def test_the_figures_of_every_short_name_ship(copy: Path) -> None:
+    for entry in CATALOGUE:
+        found = cache.shipped(parse_spec(entry.name), None)
+        assert found is not None
+        study = Study(found[0])
+        for extend in (False, True):
+            key = cache.figures_key(study.graph, study.cell, study.output, extend)
+            shipped = cache.load(key, lambda kept: kept)
+            assert (shipped is not None) == bool(entry.aliases), entry.name
+
+
+def test_a_first_comparison_walks_over_nothing_and_says_the_same(tmp_path: Path, copy: Path) -> None:
+    words = ("compare", "fcn", "pspnet", "--json")
+    first, _ = said(*words, kept=tmp_path / "a")
+    for file in copy.glob("*.kept"):
+        file.unlink()
+    derived, torch = said(*words, kept=tmp_path / "b", shipped=copy)
+    assert not torch
+    assert json.loads(first) == nearly(json.loads(derived))
+    assert len(list((tmp_path / "b").iterdir())) == 2
+    again, _ = said(*words, kept=tmp_path / "b", shipped=copy)
+    assert again == derived
 
 
 def test_options_and_sizes_give_their_own_figures(copy: Path) -> None:

@@ -21,85 +21,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from archlens.analyses.expected.backward.walk import reaches, statistics_factors, walk_back, winner_slope
-from archlens.analyses.expected.field import cut, delta, incoming, spatial, without_rule
+from archlens.analyses.expected.backward.walk import reaches, statistics_factors, winner_slope
+from archlens.analyses.expected.field import LARGE, delta
 from archlens.analyses.expected.forward import flattening, transfer
 from archlens.analyses.expected.forward.activations import pair, single
 from archlens.analyses.expected.forward.gates import Chain
 from archlens.analyses.expected.forward.state import EPS, Forward, Moments
 from archlens.analyses.expected.forward.transfer import ShapedStep, fan_in, function, role, shaped_steps
 from archlens.analyses.expected.forward.walk import carried, deviation, slope_of_power
-from archlens.analyses.expected.summaries import far_region
 from archlens.analyses.fields.taps import Taps, matrix
 from archlens.analyses.fields.visible import reshape_like
 from archlens.graph import Along, Edge, Full, Graph, Node, Permute, Reshape
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class CoherentResponse:
-    """A unit's answer to a change that is constant over a region.
-
-    Attributes:
-        response: Expected square of the gradient's sum over the region, summed over the origin's channels,
-            mean over the unit's.
-        energy: Expected sum of the squared gradient over the region: what independent pixels would give.
-        shares: Share of the response that comes through each branch, in the order asked for; they add up
-            to 1. Empty where no branches were asked for.
-        missing: Operations without a rule; then all figures are 0.
-    """
-
-    response: float
-    energy: float
-    shares: tuple[float, ...] = ()
-    missing: tuple[str, ...] = ()
-
-    @property
-    def ratio(self) -> float:
-        """How many times more a coherent change is heard than the same energy in independent pixels."""
-        return self.response / self.energy if self.energy else 0.0
-
-
-def coherent_response(
-    fwd: Forward,
-    node: int,
-    unit: Sequence[int] | None = None,
-    region: Bools | None = None,
-    origin: int | None = None,
-    *,
-    branches: int | Sequence[tuple[int, int]] | None = None,
-) -> CoherentResponse:
-    """The expected response of a unit to a pattern that is 1 on a region and 0 elsewhere.
-
-    Args:
-        fwd: The network's moments, from `forward`.
-        node: Id of the unit's node.
-        unit: One index for each of the node's position dimensions; default the middle.
-        region: Mask over the origin's spatial axes; default the far region, outside the centred square of
-            half the origin's side.
-        origin: Id of the node that is changed; default the image.
-        branches: A merge node or edges, as in `branch_shares`: divide the response among them.
-    """
-    graph = fwd.graph
-    origin = graph.inputs[0] if origin is None else origin
-    unit = graph.nodes[node].middle if unit is None else tuple(unit)
-    missing = without_rule(fwd, node)
-    if missing:
-        return CoherentResponse(0.0, 0.0, (), missing)
-    start = graph.nodes[origin]
-    if region is None:
-        region = far_region(start.map_size, fwd.walks.centre(node, unit, origin))
-    arrived = walk_back(fwd, {node: delta(graph.nodes[node], unit)}, origin).get(origin)
-    energy = 0.0 if arrived is None else float(spatial(start, arrived)[region].sum())
-    (response,) = respond(fwd, node, unit, [region], origin, {})
-    if branches is None:
-        return CoherentResponse(response, energy)
-    edges = incoming(graph, branches) if isinstance(branches, int) else list(branches)
-    parts = [respond(fwd, node, unit, [region], origin, cut(graph, e, edges, node))[0] for e in edges]
-    total = sum(parts) or 1.0
-    return CoherentResponse(response, energy, tuple(p / total for p in parts))
 
 
 @dataclass(frozen=True)
@@ -119,8 +54,21 @@ def respond(
     origin: int,
     only: Mapping[int, frozenset[int]],
 ) -> list[float]:
-    """The response alone to each of some regions, as in `coherent_response`, along the edges that `only`
-    leaves (see `cut`)."""
+    """A unit's answer to a pattern that is 1 on a region and 0 elsewhere, for each of some regions.
+
+    Args:
+        fwd: The network's moments.
+        node, unit: Id of the unit's node; one index for each of its position dimensions.
+        regions: Masks over the origin's spatial axes.
+        origin: Id of the node that is changed.
+        only: Node id -> indices of its edges that count (all, where absent); see `cut`.
+
+    Returns:
+        Expected square of the gradient's sum over the region, summed over the origin's channels, mean over
+        the unit's.
+    """
+    if len(regions) > 1 and regions[0].size > LARGE:  # two at once cost a dozen more maps of memory
+        return [respond(fwd, node, unit, [region], origin, only)[0] for region in regions]
     graph = fwd.graph
     start = graph.nodes[origin]
     channels = float(np.prod([n for d, n in enumerate(start.shape) if d not in start.positions]))

@@ -25,9 +25,12 @@ from archlens.analyses.expected.backward.walk import Band, reaches, walk_back, z
 from archlens.analyses.expected.forward.state import Forward
 from archlens.analyses.expected.forward.transfer import interpolates, role
 from archlens.analyses.expected.summaries import far_share
+from archlens.analyses.expected.use import no_rule
 from archlens.graph import Graph, Node
 
 Floats = NDArray[np.float64]
+LARGE = 2**21
+"""Cells of a map from which on memory counts more than speed or the last digits."""
 
 
 @dataclass(frozen=True)
@@ -142,10 +145,15 @@ def branch_shares(
             share=t / whole,
             far=f / far,
             far_of_own=f / t if t else 0.0,
-            field=None if m is None or not t else m / t,
+            field=None if m is None or not t else _kept(np.divide(m, t, out=m)),
         )
         for e, m, t, f in zip(edges, maps, totals, fars, strict=True)
     ]
+
+
+def _kept(field: Floats) -> Floats:
+    """A map that is kept for long: of images beyond 1448 px in single precision, for memory."""
+    return field.astype(np.float32 if field.size > LARGE else float, copy=False)
 
 
 def incoming(graph: Graph, merge: int) -> list[tuple[int, int]]:
@@ -228,11 +236,6 @@ def without_rule(fwd: Forward, node: int) -> tuple[str, ...]:
     origin, since the moments of all earlier nodes matter."""
     graph, seen = fwd.graph, fwd.graph.ancestors(node)
     return tuple(dict.fromkeys(f"{graph.name_of(n)} ({op})" for n, op in fwd.missing.items() if n in seen))
-
-
-def no_rule(missing: Sequence[str]) -> str:
-    """The same as a reason, "" where nothing is missing."""
-    return "no rule for " + ", ".join(missing) if missing else ""
 
 
 def assumptions(fwd: Forward, node: int) -> tuple[str, ...]:

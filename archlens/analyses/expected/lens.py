@@ -14,8 +14,10 @@ where at the head they do not.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import numpy as np
+
+from archlens.analyses.expected.backward.walk import walk_back
 from archlens.analyses.expected.coherent import respond
 from archlens.analyses.expected.field import (
     BranchShare,
@@ -23,12 +25,14 @@ from archlens.analyses.expected.field import (
     assumptions,
     branch_shares,
     cut,
+    delta,
     expected_erf,
-    no_rule,
+    without_rule,
 )
 from archlens.analyses.expected.forward.state import WHITE, Premises
 from archlens.analyses.expected.forward.walk import forward
 from archlens.analyses.expected.summaries import far_region, summarise
+from archlens.analyses.expected.use import Use
 from archlens.analyses.fields.walks import Walks
 from archlens.graph import Along, Full
 
@@ -39,42 +43,6 @@ _POOLED = (
 )
 
 Edges = Sequence[tuple[int, int]]
-
-
-@dataclass(frozen=True)
-class Use:
-    """What the centre unit uses of a map (the image, or the map that the head reads).
-
-    Attributes:
-        sides: Percent of the energy -> side of the smallest centred square that holds it, in cells of that
-            map (pixels of the image).
-        relative: The same as a share of the map's side.
-        far: Share of the pixel energy that is far.
-        coherent_far: The far region's share of the coherent responses to a near and a far change.
-        gathering: Coherent response of the far region over its pixel energy; 1: nothing is gathered.
-        border: Energy on the outermost 2 % of the map.
-        assumptions: What the expectation is taken over.
-        missing: Operations without a rule; then the figures are None.
-    """
-
-    sides: dict[int, float] | None = None
-    relative: dict[int, float] | None = None
-    far: float | None = None
-    coherent_far: float | None = None
-    gathering: float | None = None
-    border: float | None = None
-    assumptions: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-
-    @property
-    def reason(self) -> str:
-        """Why there are no figures."""
-        return no_rule(self.missing) or "nothing reaches the unit"
-
-    @property
-    def known(self) -> bool:
-        """Whether there are figures."""
-        return self.far is not None
 
 
 class Lens:
@@ -149,3 +117,12 @@ class Lens:
     def shares(self, edges: Edges, node: int, origin: int | None = None) -> list[BranchShare]:
         """How the unit's energy divides among branches; empty where an operation has no rule."""
         return branch_shares(self.moments, edges, node, None, origin)
+
+    def cells_read(self, node: int, origin: int) -> int | None:
+        """Cells of the origin's map that a node's centre unit reads; None where an operation has no rule, or
+        nothing reaches the unit."""
+        end = self.graph.nodes[node]
+        if without_rule(self.moments, node):
+            return None
+        found = walk_back(self.moments, {node: delta(end, end.middle)}, origin).get(origin)
+        return None if found is None else int(np.count_nonzero(found))

@@ -57,8 +57,10 @@ def summarise(energy: Floats, centre: Sequence[float] | None = None) -> Summary:
     at = tuple((n - 1) / 2 for n in energy.shape) if centre is None else tuple(centre)
     side = max(energy.shape, default=1)
     sides = dict(zip(PERCENT, centred_sides(energy, at, [p / 100 for p in PERCENT]), strict=True))
-    scores = np.log10(energy / energy.max() * 1e6 + 1)  # RepLKNet takes log10(x + 1) of its raw scores
-    (half,) = centred_sides(scores / scores.sum(), at, (0.5,))
+    scores = energy / energy.max()
+    scores *= 1e6  # in place: maps of large images are large
+    np.log10(np.add(scores, 1, out=scores), out=scores)  # RepLKNet takes log10(x + 1) of its raw scores
+    (half,) = centred_sides(scores, at, (0.5,))
     return Summary(
         sides=sides,
         relative={share: value / side for share, value in sides.items()},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from archlens.report import Report
 from archlens.study import Study
 
 
@@ -44,9 +43,8 @@ class AtSize:
     macs: int
 
 
-def at_size(report: Report) -> AtSize:
-    """The figures of a report that depend on the input size."""
-    s = report.study
+def at_size(s: Study) -> AtSize:
+    """The figures of a network that depend on the input size."""
     side = s.image[0] if s.image else 0
     trunk = None if s.head_input is None else _finite(s, s.head_input)
     seen = s.coverage
@@ -63,7 +61,7 @@ def at_size(report: Report) -> AtSize:
             for b, w in windows
             if w is not None and w.rate > 1
         ),
-        report.totals["macs"],
+        sum(n.macs for n in s.graph.nodes),
     )
 
 

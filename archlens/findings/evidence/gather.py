@@ -4,7 +4,9 @@ their own)."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from archlens import cache
 from archlens.analyses.expected.summaries import centred_sides
 from archlens.analyses.fields.degeneration import degeneration
 from archlens.analyses.structure.edit import dilated
@@ -18,6 +20,7 @@ from archlens.findings.evidence.records import (
     Cost,
     Dilated,
     Evidence,
+    Expected,
     GrowthEvidence,
     Overlap,
     Productive,
@@ -34,9 +37,9 @@ def gather(
     report: Report,
     label: str,
     family: str | None = None,
-    sized: Sequence[Report] = (),
-    counterfactual: bool = True,
+    sized: Sequence[Study] = (),
     extend: bool = False,
+    use_cache: bool = False,
 ) -> Evidence:
     """All evidence about one network.
 
@@ -44,11 +47,12 @@ def gather(
         report: The network at the input size of the comparison.
         label: How to call it.
         family: Which member of the lineage it is.
-        sized: Reports of the same network at other input sizes.
-        counterfactual: Whether to edit the graph and analyse it again.
-        extend: Whether to try additions too (an image-level branch, other rates).
+        sized: The same network at other input sizes.
+        extend: Whether the counterfactuals try additions too (an image-level branch, other rates).
+        use_cache: Whether what is expected may come from the cache, and go there.
     """
     study = report.study
+    known = expected(study, extend, use_cache)
     head_input = study.head_input
     cost = _cost(study)
     return Evidence(
@@ -56,24 +60,49 @@ def gather(
         name=report.name,
         family=family,
         reach=_reach(study),
-        use=study.use,
-        head=study.head_use,
+        use=known.use,
+        head=known.head,
         head_input=None if head_input is None else study.name(head_input),
         head_cells=_head_cells(study),
         head_map=0 if head_input is None else max(study.graph.nodes[head_input].map_size, default=0),
-        streams=_streams(study),
+        streams=known.streams,
         growth=_growth(study),
-        paths=paths(study),
-        counterfactuals=counterfactuals(study, extend) if counterfactual else (),
+        paths=known.paths,
+        counterfactuals=known.counterfactuals,
         degeneration=_degeneration(study),
         resolution=_resolution(study),
         cost=cost,
         productive=_productive(study),
         overlap=_overlap(study),
-        sizes=tuple(at_size(r) for r in sized),
+        sizes=tuple(map(at_size, sized)),
         published=about(family),
         time=measured(report, {study.name(n) for n in study.module_nodes}, cost.fusion),
     )
+
+
+def expected(s: Study, extend: bool = False, use_cache: bool = False) -> Expected:
+    """What stands on expected energies: seconds of walks, or what an earlier run kept of the same graph."""
+    wanted = cache.figures_key(s.graph, s.cell, s.output, extend) if use_cache else None
+    if wanted is not None and (kept := cache.load(wanted, _read)) is not None:
+        s.use, s.curve, s.shades = kept.use, kept.curve, kept.shades  # for tables and pages
+        return kept
+    found = Expected(s.use, s.head_use, _streams(s), paths(s), counterfactuals(s, extend), s.curve, s.shades)
+    if wanted is not None:
+        cache.store(wanted, plain(found))
+    return found
+
+
+def plain(found: Expected) -> Any:
+    """As JSON takes it."""
+    import msgspec
+
+    return msgspec.to_builtins(found, str_keys=True)
+
+
+def _read(kept: Any) -> Expected:
+    import msgspec
+
+    return msgspec.convert(kept, Expected, str_keys=True)
 
 
 # ------------------------------------------------------------------ one kind each

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from archlens.analyses.expected.backward.walk import walk_back
-from archlens.analyses.expected.field import BranchShare, delta, without_rule
 from archlens.analyses.fields.coverage import coverage
 from archlens.analyses.fields.visible import Box
 from archlens.analyses.structure.context import Branch
 from archlens.study import Study
+
+if TYPE_CHECKING:  # it takes scipy along, which paths that were kept are read without
+    from archlens.analyses.expected.field import BranchShare
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,8 @@ def _branch(
     window = s.widest_window(b)
     seen = coverage(s.graph, b.end, s.boxes()[b.end])
     params, macs = s.costs(set(b.nodes))
-    read = cells_read(s, b)
+    assert s.module is not None
+    read = s.lens.cells_read(b.end, s.module.fork) if b.nodes else 1
     return BranchEvidence(
         name=b.name,
         kind=b.kind,
@@ -127,7 +130,7 @@ def _branch(
         mean_taps=None if window is None else window.mean_taps,
         centre_taps=None if window is None else window.centre,
         corner_taps=None if window is None else window.corner,
-        windows=_windows(s.boxes(s.module.fork if s.module else None)[b.end]),
+        windows=_windows(s.boxes(s.module.fork)[b.end]),
         seen_centre=None if seen is None else seen.centre,
         seen_corner=None if seen is None else seen.corner,
         share=None if share is None else share.share,
@@ -139,18 +142,6 @@ def _branch(
         params=params,
         macs=macs,
     )
-
-
-def cells_read(s: Study, b: Branch) -> int | None:
-    """Cells of the fork's map that the branch reads from the centre of its own."""
-    if not b.nodes:
-        return 1
-    assert s.module is not None
-    end, fork = s.graph.nodes[b.end], s.module.fork
-    if without_rule(s.lens.moments, b.end):
-        return None
-    found = walk_back(s.lens.moments, {b.end: delta(end, end.middle)}, fork).get(fork)
-    return None if found is None else int(np.count_nonzero(found))
 
 
 def _windows(box: Box | None) -> int | None:

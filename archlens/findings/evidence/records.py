@@ -9,14 +9,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # records are read where scipy, which the analyses of use take along, is not wanted
-    from archlens.analyses.expected.lens import Use
+from archlens.analyses.expected.use import Shades, Use
+from archlens.findings.evidence.counterfactual import Counterfactual
+from archlens.findings.evidence.paths import Paths
+
+if TYPE_CHECKING:
     from archlens.analyses.fields.coverage import Coverage
     from archlens.analyses.structure.fov import FieldOfView
     from archlens.findings.evidence.by_size import AtSize
-    from archlens.findings.evidence.counterfactual import Counterfactual
     from archlens.findings.evidence.measured import Measured
-    from archlens.findings.evidence.paths import Paths
     from archlens.findings.evidence.published import Ablation
 
 
@@ -108,6 +109,10 @@ class Cost:
     fusion_params: int
     fusion_macs: int
 
+    def share(self, macs: int) -> float | None:
+        """Of all MACs; None where there are none."""
+        return macs / self.macs if self.macs else None
+
 
 @dataclass(frozen=True)
 class Stream:
@@ -123,6 +128,19 @@ class Stream:
     far: float
     side95: float | None
     deep: bool
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What stands on expected energies, and is kept since it is slow. As in `Evidence` and `Study`."""
+
+    use: Use
+    head: Use | None
+    streams: tuple[Stream, ...]
+    paths: Paths | None
+    counterfactuals: tuple[Counterfactual, ...]
+    curve: tuple[tuple[float, float], ...]
+    shades: Shades | None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from markupsafe import Markup, escape
 
 from archlens.errors import MissingPackageError
 from archlens.render.graph.dot import graph_element
-from archlens.render.page.use import Shades
+from archlens.render.page.use import Heat
 from archlens.report import Report
 
 ENERGY = (20, 28, 40)
@@ -36,7 +36,7 @@ def graph_picture(report: Report, index: int) -> Picture | None:
     return Picture(Markup(svg), {place: sorted(found) for place, found in rows.items()})
 
 
-def still(report: Report, used: Shades | None) -> Markup:
+def still(report: Report, used: Heat | None) -> Markup:
     """The input with the visible box of the centre class-score cell and the energy that it expects."""
     image = report.input_shape[2:]
     field = report.cell.rf if report.class_score != "input" else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from archlens.report import LayerReport, Report
-from archlens.words import percent
+from archlens.words import number, percent
 
 WIDTH, HEIGHT = 640, 380
 LEFT, RIGHT, TOP, BOTTOM = 62, 24, 14, 58
@@ -89,7 +89,7 @@ def _growth(index: int, label: str, report: Report) -> Series:
         if line[-1] != (x, best):
             line.append((x, best))
         if not whole and report.changes(row):
-            marks.append((x, float(side), places[row.name], f"{label}, {row.name}: {side} px"))
+            marks.append((x, float(side), places[row.name], f"{label}, {row.name}: {number(side)} px"))
     return Series(index, label, tuple(line), tuple(marks))
 
 
@@ -98,8 +98,8 @@ def _side(row: LayerReport) -> int | None:
     return max(seen.size) if seen is not None and seen.size else None
 
 
-def _curve(report: Report) -> list[Point]:
-    return [] if report.origin or report.class_score == "input" else report.study.energy_curve()
+def _curve(report: Report) -> Sequence[Point]:
+    return () if report.origin or report.class_score == "input" else report.study.curve
 
 
 def _profile(index: int, label: str, curve: Sequence[Point]) -> Series:
@@ -145,13 +145,13 @@ def _axes(at: object, right: float, top: float, across: str, up: str) -> Markup:
     for value in ticks(right):
         x, bottom = at(value, 0)
         shape = Markup(
-            '<path class="grid" d="M{0} {1}V{2}"/><text x="{0}" y="{3}" text-anchor="middle">{4:g}</text>'
+            '<path class="grid" d="M{0} {1}V{2}"/><text x="{0}" y="{3}" text-anchor="middle">{4}</text>'
         )
-        parts.append(shape.format(x, bottom, TOP, HEIGHT - BOTTOM + 20, value))
+        parts.append(shape.format(x, bottom, TOP, HEIGHT - BOTTOM + 20, number(value)))
     for value in ticks(top):
         left, y = at(0, value)
-        shape = Markup('<path class="grid" d="M{} {}H{}"/><text x="{}" y="{}" text-anchor="end">{:g}</text>')
-        parts.append(shape.format(left, y, WIDTH - RIGHT, LEFT - 8, float(y) + 4, value))
+        shape = Markup('<path class="grid" d="M{} {}H{}"/><text x="{}" y="{}" text-anchor="end">{}</text>')
+        parts.append(shape.format(left, y, WIDTH - RIGHT, LEFT - 8, float(y) + 4, number(value)))
     middle = f"{TOP + (HEIGHT - TOP - BOTTOM) / 2:.1f}"
     parts.append(
         Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(

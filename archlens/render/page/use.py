@@ -10,21 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archlens.render.plots.canvas import thinned
 from archlens.report import Report
-
-SIDE = 128
-"""Cells a side of the map in the page: what a screen can show of it."""
-
-BRIGHTEST = 235
-
-FLOOR = 1e-4
-"""Share of the brightest cell below which nothing is drawn."""
 
 
 @dataclass(frozen=True)
-class Shades:
-    """A map in at most SIDE cells a side, 0 to BRIGHTEST on a logarithmic scale."""
+class Heat:
+    """A map in few cells a side, on a logarithmic scale."""
 
     values: NDArray[np.uint8]
 
@@ -44,13 +35,9 @@ class Shades:
         return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode("ascii")
 
 
-def shades(report: Report) -> Shades | None:
-    """Those of the report's class-score cell; None where it has no rule, or no picture."""
+def heat(report: Report) -> Heat | None:
+    """That of the report's class-score cell; None where it has no rule, or no picture."""
     if report.class_score == "input" or report.origin is not None:
         return None
-    energy = report.study.cell_field.energy
-    if energy is None or energy.ndim != 2:
-        return None
-    cells = thinned(energy, SIDE)
-    scaled = np.log10(np.maximum(cells / cells.max(), FLOOR) / FLOOR) / -np.log10(FLOOR)
-    return Shades((scaled * BRIGHTEST).round().astype(np.uint8))
+    found = report.study.shades
+    return None if found is None else Heat(np.frombuffer(found.values, np.uint8).reshape(found.size))

@@ -72,13 +72,11 @@ def figure(
     return made, [ax for row in axes for ax in row]
 
 
-def written(made: Figure, form: str, *, prefix: str = "", standalone: bool = True, label: str = "") -> bytes:
+def written(made: Figure, form: str, label: str) -> bytes:
     """The bytes of a figure.
 
     Args:
         form: svg | png | pdf.
-        prefix: Put before every id of an SVG.
-        standalone: An SVG file; otherwise an element for a page.
         label: What the picture is, for those who cannot see it.
 
     Raises:
@@ -91,8 +89,7 @@ def written(made: Figure, form: str, *, prefix: str = "", standalone: bool = Tru
     out = io.BytesIO()
     if form == "svg":
         made.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-        text = finish(out.getvalue().decode("utf-8"), prefix=prefix, standalone=standalone, label=label)
-        return text.encode("utf-8")
+        return finish(out.getvalue().decode("utf-8"), label).encode("utf-8")
     metadata = (
         {"Software": None} if form == "png" else {"CreationDate": None, "Creator": None, "Producer": None}
     )
@@ -122,17 +119,3 @@ def label_ends(ax: Axes, ends: Sequence[tuple[float, float, str, str]], least: f
             fontsize=8,
             annotation_clip=False,
         )
-
-
-def thinned(values: Any, most: int = 200) -> Any:
-    """A map in at most `most` cells a side (means of blocks): what a picture can show of it."""
-    import numpy as np
-
-    cells = np.asarray(values, float)
-    for axis in range(cells.ndim):
-        n = cells.shape[axis]
-        edges = np.arange(0, n + 1 if n <= most else n, -(-n // most))  # blocks of one size: no moiré
-        edges = edges if edges[-1] == n else np.append(edges, n)
-        shape = [-1 if a == axis else 1 for a in range(cells.ndim)]
-        cells = np.add.reduceat(cells, edges[:-1], axis=axis) / np.diff(edges).reshape(shape)
-    return cells

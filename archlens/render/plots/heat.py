@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from archlens.errors import UsageError
 from archlens.render.colours import CONTEXT, INK, PAPER, SERIES
-from archlens.render.plots.canvas import HEAT, figure, look, thinned, written
+from archlens.render.plots.canvas import HEAT, figure, look, written
+from archlens.showing import thinned
 from archlens.unit_field.result import FieldMap
 from archlens.words import by, number, percent, px
 
@@ -74,9 +75,7 @@ def heat(found: FieldMap) -> Heat:
     return Heat(found.map, (found.centre[0], found.centre[1]), box, found.squares, window)
 
 
-def field_picture(
-    found: FieldMap, form: str, *, log: bool = False, prefix: str = "", standalone: bool = True
-) -> bytes:
+def field_picture(found: FieldMap, form: str, *, log: bool = False) -> bytes:
     """The picture's bytes; `log` for a logarithmic colour scale.
 
     Raises:
@@ -101,9 +100,7 @@ def field_picture(
         # Below everything, where the layout keeps room for it: beside the axes alone it would be cut off.
         if ax.get_legend_handles_labels()[0]:
             made.legend(loc="outside lower center", ncols=2)
-        return written(
-            made, form, prefix=prefix, standalone=standalone, label=f"{found.method} field of {found.layer}"
-        )
+        return written(made, form, f"{found.method} field of {found.layer}")
 
 
 def _energy(ax: Axes, data: Heat, log: bool, what: str) -> None:
