@@ -71,26 +71,23 @@ class MissingPackageError(ArchlensError):
     """A feature needs a package that is not installed; the hint names the extra."""
 
 
-def nearest(word: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """The known words closest to `word`, best first; for "did you mean" hints."""
-    known = list(known)
-    close = difflib.get_close_matches(word, known, n=count, cutoff=0.5)
-    starts = [k for k in known if word and k.startswith(word) and k not in close]
-    return (close + starts)[:count]
-
-
-MOST_NAMED = 48
+MOST_NAMED = 12
 """Words that a hint lists in full."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint that names the nearest known words, or all of them when none is near: of many only the ends."""
-    known = list(known)
-    close = nearest(word, known)
-    if close:
-        return "Did you mean " + " or ".join(close) + "?"
-    if len(known) > MOST_NAMED:
-        half = MOST_NAMED // 4
-        first, last = ", ".join(known[:half]), ", ".join(known[-half:])
-        return f"Known are {len(known)}: {first}, ..., {last}."
-    return "Known: " + ", ".join(known) + "."
+    """A hint that names the nearest known words, and how many there are; all of them where they are few and
+    none is near."""
+    plain = {k.lower(): k for k in known}
+    many = len(plain) > MOST_NAMED
+
+    def near(cutoff: float) -> list[str]:
+        close = difflib.get_close_matches(word.lower(), plain, 3, cutoff)
+        starts = [k for k in plain if word and k.startswith(word.lower()) and k not in close]
+        return [plain[k] for k in (close + starts)[:3]]
+
+    if close := near(0.5):
+        return f"Did you mean {' or '.join(close)}?" + (f" There are {len(plain)}." if many else "")
+    if many:
+        return f"There are {len(plain)}, none of them near; the nearest: {', '.join(near(0))}."
+    return "Known: " + ", ".join(plain.values()) + "."

@@ -31,7 +31,7 @@ from typing import Any
 
 from archlens.errors import UsageError, did_you_mean
 from archlens.findings.watched import Budget, Watched
-from archlens.spec import parse_size
+from archlens.spec import parse_size, spelled
 
 _TOP = ("input_size", "device", "lang", "baselines", "allowed", "networks")
 _NETWORK = ("spec", "input_size", "budgets", "allowed", "set")
@@ -81,9 +81,7 @@ def read(path: Path, watched: bool = True) -> Settings:
     table = _table(path) or {}
     top = _known(table, _TOP, path, "")
     allowed = _allowed(top.get("allowed", {}), path, "allowed") if watched else {}
-    networks = top.get("networks", {}) if watched else {}
-    if not isinstance(networks, Mapping):
-        raise _wrong(path, "networks", "a table of networks")
+    networks = _mapping(top.get("networks", {}), path, "networks", "a table of networks") if watched else {}
     baselines = top.get("baselines", "reports/baselines")
     return Settings(
         path=path,
@@ -116,21 +114,15 @@ def _table(path: Path) -> Mapping[str, Any] | None:
 
 def _network(name: str, body: Any, path: Path, inherited: Mapping[str, float]) -> Watched:
     where = f"networks.{name}"
-    if not isinstance(body, Mapping):
-        raise _wrong(path, where, "a table")
-    table = _known(body, _NETWORK, path, where)
+    table = _known(_mapping(body, path, where, "a table"), _NETWORK, path, where)
     size = _size_text(table.get("input_size"), path, f"{where}.input_size")
-    budgets = table.get("budgets", {})
-    if not isinstance(budgets, Mapping):
-        raise _wrong(path, f"{where}.budgets", "a table of figures")
-    options = table.get("set", {})
-    if not isinstance(options, Mapping):
-        raise _wrong(path, f"{where}.set", "a table of options")
+    budgets = _mapping(table.get("budgets", {}), path, f"{where}.budgets", "a table of figures")
+    options = _mapping(table.get("set", {}), path, f"{where}.set", "a table of options")
     return Watched(
         name=name,
         spec=_text(table.get("spec", name), path, f"{where}.spec"),
         input_size=None if size is None else parse_size(size),
-        options=tuple(f"{key}={_spelled(value)}" for key, value in options.items()),
+        options=tuple(f"{key}={spelled(value)}" for key, value in options.items()),
         budgets=tuple(
             _budget(str(figure), limits, path, f"{where}.budgets") for figure, limits in budgets.items()
         ),
@@ -140,8 +132,7 @@ def _network(name: str, body: Any, path: Path, inherited: Mapping[str, float]) -
 
 def _budget(figure: str, limits: Any, path: Path, where: str) -> Budget:
     name = _figure(figure, path, where)
-    if not isinstance(limits, Mapping):
-        raise _wrong(path, f"{where}.{figure}", "a table such as { max = 2e11 }")
+    limits = _mapping(limits, path, f"{where}.{figure}", "a table such as { max = 2e11 }")
     table = _known(limits, _BUDGET, path, f"{where}.{figure}")
     low, high = (_number(table.get(k), path, f"{where}.{figure}.{k}") for k in ("min", "max"))
     if low is None and high is None:
@@ -151,10 +142,8 @@ def _budget(figure: str, limits: Any, path: Path, where: str) -> Budget:
 
 
 def _allowed(table: Any, path: Path, where: str) -> dict[str, float]:
-    if not isinstance(table, Mapping):
-        raise _wrong(path, where, "a table of figures and per cents")
     out = {}
-    for figure, percent in table.items():
+    for figure, percent in _mapping(table, path, where, "a table of figures and per cents").items():
         value = _number(percent, path, f"{where}.{figure}")
         if value is None or value < 0:
             raise _wrong(path, f"{where}.{figure}", "a number of per cent, 0 or more")
@@ -180,6 +169,12 @@ def _known(table: Mapping[str, Any], known: tuple[str, ...], path: Path, where: 
             raise UsageError(f"{path}: unknown key {key!r}{place}", did_you_mean(plain, known))
         out[plain] = value
     return out
+
+
+def _mapping(value: Any, path: Path, where: str, wanted: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise _wrong(path, where, wanted)
+    return value
 
 
 def _text(value: Any, path: Path, where: str) -> str:
@@ -213,12 +208,6 @@ def _number(value: Any, path: Path, where: str) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise _wrong(path, where, "a number")
     return float(value)
-
-
-def _spelled(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _wrong(path: Path, where: str, wanted: str) -> UsageError:

@@ -6,7 +6,7 @@ Three or four digits that mean something, the unit behind a blank, and never 0 f
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 Number = int | float
 NONE = "-"
@@ -26,6 +26,11 @@ def number(value: Number) -> str:
     if abs(value) < 0.0005:
         return "<0.001" if value > 0 else ">-0.001"
     return (f"{value:,.3f}" if abs(value) >= 10_000 else f"{value:.3f}").rstrip("0").rstrip(".")
+
+
+def digits(value: Number) -> str:
+    """1319.535 -> `1320`: three digits that mean something, of what is measured or divided."""
+    return number(float(f"{value:.3g}"))
 
 
 def si(value: Number) -> str:
@@ -64,7 +69,7 @@ def percent(share: float) -> str:
         return f"{value:.2g} %"
     if 99.95 <= abs(value) < 100 - 1e-7:
         return ">99.9 %" if value > 0 else "<-99.9 %"
-    return f"{value:.0f} %" if abs(value) >= 99.95 else f"{value:.1f} %"
+    return f"{number(round(value))} %" if abs(value) >= 99.95 else f"{value:.1f} %"
 
 
 def px(value: Number) -> str:
@@ -82,8 +87,8 @@ def times(ratio: float) -> str:
 
 
 def signed(text: str) -> str:
-    """A number with its sign in front: `+1.2 %`, `−1.2 %`."""
-    return f"−{text[1:]}" if text.startswith("-") else f"+{text}"
+    """A number with its sign in front: `+1.2 %`, `−1.2 %`; nothing, and a bound, as they are: `<0.01 %`."""
+    return text.replace("-", "−") if "-" in text or text.startswith(("<", ">", "0 ")) else f"+{text}"
 
 
 def points(gain: float) -> str:
@@ -91,6 +96,11 @@ def points(gain: float) -> str:
     if 0 < abs(gain) < 0.05:
         return "<0.1 points" if gain > 0 else ">−0.1 points"
     return f"{signed(f'{gain:.1f}')} points"
+
+
+def measured(value: Number, error: float, write: Callable[[float], str]) -> str:
+    """A figure with its standard error: `12.3 ± 0.4`; without one where there is none (NaN)."""
+    return write(value) + ("" if math.isnan(error) else f" ± {write(error)}")
 
 
 def axes(values: Sequence[Number | None] | None) -> str:

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import torch
 from context_nets import Parallel, Pooled
+from nearly import nearly
 from torch import nn
 
 import archlens
@@ -198,6 +199,11 @@ def test_what_cannot_be_saved_is_an_error_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_name_in_bytes_is_refused() -> None:
+    with pytest.raises(UsageError, match="no name of a file"):
+        MADE["report"]().save(b"out.json")
+
+
 def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result, file = MADE["report"](), tmp_path / "out.txt"
     file.write_text("before")
@@ -273,7 +279,7 @@ def test_compare_says_what_the_command_says(cli: Callable[..., Any]) -> None:
     said = cli("compare", "fcn", "pspnet", "--json")
     assert said.code == 0
     found = archlens.compare("fcn", "pspnet")
-    assert json.loads(said.out) == json.loads(json.dumps(found.to_dict()))
+    assert json.loads(said.out) == nearly(json.loads(json.dumps(found.to_dict())))
     assert found.names == ("fcn", "pspnet")
 
 
@@ -318,11 +324,27 @@ def test_a_run_says_what_the_command_says(cli: Callable[..., Any]) -> None:
     run = archlens.RunOptions(device="cpu", runs=2, batch_size=1, seed=3)
     found = archlens.field_map("alexnet", "gradient", run=run)
     words = ("--runs", "2", "--batch-size", "1", "--seed", "3", "--device", "cpu", "--json")
-    assert json.loads(cli("erf", "alexnet", "--method", "gradient", *words).out) == json.loads(
-        json.dumps(found.to_dict())
-    )
+    said = json.loads(cli("erf", "alexnet", "--method", "gradient", *words).out)
+    assert said == nearly(json.loads(json.dumps(found.to_dict())), 1e-4)  # float32 sums in another order
     assert found.map is not None
     assert found.map.sum() == pytest.approx(1)
+
+
+def test_an_occlusion_field_of_random_weights_follows_the_seed(tmp_path: Path) -> None:
+    file = tmp_path / "nets.py"
+    file.write_text(
+        "from torch import nn\ndef make():\n    return nn.Sequential(nn.Conv2d(3, 8, 9), nn.ReLU())\n"
+    )
+
+    def sizes(seed: int) -> Any:
+        torch.rand(3)  # whatever else has drawn
+        run = archlens.RunOptions(device="cpu", patch=5, stride=4, seed=seed)
+        return archlens.field_map(
+            f"{file}:make", "occlusion", input_size=(3, 33, 33), layer="1", run=run
+        ).summary["size"]
+
+    assert sizes(1) == pytest.approx(sizes(1), rel=1e-4)
+    assert sizes(1) != pytest.approx(sizes(2), rel=1e-4)
 
 
 def test_live_modules_and_saved_reports_are_compared(tmp_path: Path) -> None:
@@ -355,7 +377,15 @@ WRONG: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
     "none": (UsageError, "two networks", lambda: archlens.compare()),
     "not a model": (UsageError, "int", lambda: archlens.compare(1, 2)),  # type: ignore[arg-type]
     "size": (UsageError, "3x5l", lambda: explained(input_size="3x5l")),
-    "zero": (InputSizeError, "0x513", lambda: archlens.analyze("fcn", (3, 0, 513))),
+    "zero": (UsageError, "(3, 0, 513)", lambda: archlens.analyze("fcn", (3, 0, 513))),
+    "negative": (UsageError, "-5", lambda: archlens.analyze(_Named(), (3, -5, 7))),
+    "huge": (UsageError, "99999999999", lambda: archlens.analyze(_Named(), "3x99999999999x9")),
+    "empty": (UsageError, "[()]", lambda: archlens.analyze(_Named(), [()])),
+    "broken unit": (UsageError, "3.0", lambda: archlens.analyze("alexnet", unit=(3.0, 1))),  # type: ignore[arg-type]
+    "one side": (UsageError, "321", lambda: explained(sides=321)),
+    "absurd sides": (UsageError, "99999999", lambda: explained(sides=(99999999,))),
+    "settings of a module": (UsageError, "spec", lambda: archlens.analyze(_Named(), settings=["a=1"])),
+    "nothing to explain": (LayerError, "its output is its input", lambda: archlens.explain(nn.Identity())),
     "axes": (InputSizeError, "513", lambda: mapped("fcn", input_size=(513,))),
     "illegal": (InputSizeError, "512x512", lambda: archlens.analyze("deeplabv2", (3, 512, 512))),
     "no size": (InputSizeError, "suits all", lambda: archlens.compare("alexnet", "deeplabv1_4x4_vgg16")),
@@ -390,6 +420,37 @@ def test_wrong_use_is_an_error_that_says_what_to_do(name: str) -> None:
 def test_networks_without_a_head_are_compared() -> None:
     one = nn.Conv2d(3, 4, 3)
     assert "Conv2d:2" in str(archlens.compare(one, one, options=SMALL))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [nn.MaxPool2d(2), nn.Flatten(), nn.Sequential(nn.ReLU(), nn.AvgPool2d(3)), nn.Conv2d(3, 2, 1)],
+    ids=str,
+)
+def test_networks_without_macs_or_context_are_explained(model: nn.Module, tmp_path: Path) -> None:
+    for lang in ("en", "ko"):
+        options = archlens.CompareOptions(input_size=(3, 8, 8), lang=lang, sides=())
+        found = archlens.explain(model, options=options)
+        assert "{" not in str(found)
+        found.save(tmp_path / "page.html")
+
+
+@pytest.mark.parametrize("conv", [nn.Conv1d, nn.Conv2d, nn.Conv3d])
+def test_networks_of_any_axes_are_explained(conv: Any, tmp_path: Path) -> None:
+    axes = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3}[conv]
+    model = nn.Sequential(conv(3, 4, 3, padding=1), nn.ReLU(), conv(4, 4, 3, 2, 2, 2), conv(4, 2, 1))
+    for lang in ("en", "ko"):
+        options = archlens.CompareOptions(input_size=(3,) + (17,) * axes, lang=lang, sides=(33,))
+        found = archlens.explain(model, options=options)
+        assert {"overlap", "growth_stops"} <= {f["id"] for f in found.findings}
+        assert "axis0" not in str(found)
+        found.save(tmp_path / "page.html")
+        found.save(tmp_path / "found.md")
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    found = archlens.analyze("alexnet", np.array([3, 227, 227]), unit=np.array([0, 0]))
+    assert found.to_dict() == archlens.analyze("alexnet", (3, 227, 227), unit=(0, 0)).to_dict()
 
 
 def test_a_method_that_there_is_not() -> None:

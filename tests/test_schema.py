@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch import nn
 
+from archlens.errors import ReportError
 from archlens.pipeline import analyze
-from archlens.report import report_from_dict
+from archlens.report import read_report_data, report_from_dict
 
 SCHEMA = json.loads((files("archlens") / "schema" / "report.schema.json").read_text(encoding="utf-8"))
 NETWORKS = ("alexnet", "fcn", "deeplabv1", "dilatednet", "deeplabv2", "pspnet", "deeplabv3", "deeplabv3plus")
@@ -84,3 +85,10 @@ def test_it_refuses_what_is_wrong(path: tuple[str | int, ...], value: Any) -> No
     place[path[-1]] = value
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(data, SCHEMA)
+
+
+@pytest.mark.parametrize(("version", "told"), [("1", '"1"'), (2, "2"), (None, "null"), (1.5, "1.5")])
+def test_a_schema_version_that_is_not_ours_is_shown_as_it_stands(version: Any, told: str) -> None:
+    data = {**written("alexnet"), "schema_version": version}
+    with pytest.raises(ReportError, match=f"schema_version {told}; this archlens reads numbers up to 1"):
+        read_report_data(json.dumps(data), "r.json")

@@ -6,7 +6,7 @@ import dataclasses
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from archlens.cli.options import Shared
 from archlens.cli.progress import ProgressLine
@@ -16,6 +16,9 @@ from archlens.spec import parse_sizes, parse_spec, parse_unit
 
 if TYPE_CHECKING:
     from archlens.report import Report
+
+
+N = TypeVar("N", int, float)
 
 
 def report_of(
@@ -35,7 +38,7 @@ def report_of(
 
     Options are read first: a malformed size must not wait for torch.
     """
-    size = sizes_of(input_size)
+    size = parse_sizes(",".join(input_size)) if input_size else None
     where = None if unit is None else parse_unit(unit)
     check_device(device)
     spec = parse_spec(model, settings or ())
@@ -66,17 +69,12 @@ def report_of(
     return report
 
 
-def sizes_of(texts: Sequence[str] | None) -> tuple[tuple[int, ...], ...] | None:
-    """The sizes of `--input-size`, one an input."""
-    return parse_sizes(",".join(texts)) if texts else None
-
-
 def size_of(texts: Sequence[str] | None) -> tuple[int, ...] | None:
     """The one size of `--input-size`, for commands that take networks of one input."""
-    sizes = sizes_of(texts)
-    if sizes is not None and len(sizes) > 1:
+    sizes = parse_sizes(",".join(texts)) if texts else ()
+    if len(sizes) > 1:
         raise UsageError("--input-size takes one size here", "This command takes networks of one input.")
-    return None if sizes is None else sizes[0]
+    return sizes[0] if sizes else None
 
 
 def check_device(name: str) -> None:
@@ -94,16 +92,20 @@ def check_device(name: str) -> None:
         resolve(name)
 
 
-def numbers_of(text: str, option: str, example: str) -> list[int]:
-    """The positive whole numbers of an option.
+def numbers_of(text: str, option: str, example: str, kind: type[N] = int) -> tuple[N, ...]:
+    """The numbers of an option; whole ones are counts, from 1 on.
 
     Raises:
         UsageError: It holds something else.
     """
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not all(part.isdigit() and int(part) > 0 for part in parts):
-        raise UsageError(f"{option} {text}: not positive whole numbers", f"As in {option} {example}.")
-    return [int(part) for part in parts]
+    what = "positive whole numbers" if kind is int else "numbers"
+    try:
+        found = tuple(kind(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        found = ()
+    if not found or (kind is int and min(found) < 1):
+        raise UsageError(f"{option} takes {what}, not {text!r}", f"As in {option} {example}.")
+    return found
 
 
 def command_line(

@@ -21,7 +21,8 @@ from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
-from archlens.errors import UsageError
+from archlens.errors import UsageError, did_you_mean
+from archlens.words import number
 
 
 def complete_model(incomplete: str) -> list[tuple[str, str]]:
@@ -34,6 +35,17 @@ def complete_model(incomplete: str) -> list[tuple[str, str]]:
         for name in (*entry.aliases, entry.name)
         if name.startswith(incomplete)
     ]
+
+
+def one_of(*known: str) -> dict[str, Any]:
+    """How an option or an argument is declared that takes one of a few words."""
+
+    def read(value: str) -> str:
+        if value not in known:
+            raise typer.BadParameter(f"{value!r}. {did_you_mean(value, known)}")
+        return value
+
+    return {"metavar": "|".join(known), "parser": read, "autocompletion": lambda: list(known)}
 
 
 MODEL_HELP = (
@@ -175,7 +187,7 @@ Measure = Annotated[
 
 def _positive(value: float | None) -> float | None:
     if value is not None and not value > 0:
-        raise UsageError(f"--timeout takes seconds, not {value:g}", "As in --timeout 60.")
+        raise UsageError(f"--timeout takes seconds, not {number(value)}", "As in --timeout 60.")
     return value
 
 

@@ -11,17 +11,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 import typer
 
 from archlens.errors import UsageError
-from archlens.showing import Maker, form_of, write_file
+from archlens.showing import Maker, checked, write_file
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from archlens.render.text.table import Table
 
 Screen: TypeAlias = "Callable[[Console], None]"
 
@@ -47,32 +49,32 @@ def emit(
     Raises:
         UsageError: A suffix that the command does not write, or a file that cannot be written.
     """
-    if output is None or output == "-":
-        if screen is not None and not json and sys.stdout.isatty():
-            _draw(screen)
-        else:
-            _to_stdout(formats[".json" if json else next(iter(formats))]())
-        return
-    path = Path(output)
-    write_file(path, form_of(formats, ".json" if json else path.suffix.lower(), output)())
+    if output is not None and output != "-":
+        path = checked(output, () if json else formats)
+        write_file(path, formats[".json" if json else path.suffix.lower()]())
+    elif sys.stdout is None:
+        raise UsageError("there is no standard output to write to", "Give a file with -o.")
+    elif screen is not None and not json and sys.stdout.isatty():
+        _draw(screen)
+    else:
+        _to_stdout(formats[".json" if json else next(iter(formats))]())
+
+
+def emit_table(table: Table, formats: Mapping[str, Maker], json: bool, output: str | None) -> None:
+    """Write a result whose screen is a table, as `emit` does."""
+    from archlens.render.text.table import draw
+
+    emit(formats, json=json, output=output, screen=lambda console: draw(table, console))
 
 
 def check_output(formats: tuple[str, ...], json: bool, output: str | None) -> None:
-    """Refuse a suffix or a folder that cannot be written *before* the long work starts.
+    """Refuse what cannot be written *before* the long work starts.
 
     Raises:
         UsageError: As `emit` does.
     """
-    if output is None or output == "-":
-        return
-    path = Path(output)
-    if not json and path.suffix.lower() not in formats:
-        raise UsageError(
-            f"{output}: cannot write {path.suffix or 'a file without a suffix'}",
-            f"Use one of {', '.join(formats)}.",
-        )
-    if not path.parent.is_dir():
-        raise UsageError(f"{output}: there is no folder {path.parent}", "Make it first.")
+    if output is not None and output != "-":
+        checked(output, () if json else formats)
 
 
 REPORT_FORMATS = (".txt", ".json", ".csv", ".md")
@@ -91,25 +93,29 @@ def _draw(screen: Screen) -> None:
 
     # color_system=None leaves no escapes at all: with NO_COLOR alone rich still writes bold.
     console = Console(color_system="auto" if colour() else None, highlight=False, soft_wrap=False)
-    try:
+    with _written():
         screen(console)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _pipe_closed()
 
 
 def _to_stdout(content: str | bytes) -> None:
-    try:
+    with _written():
         if isinstance(content, bytes):
             sys.stdout.buffer.write(content)
         else:
             sys.stdout.write(content if content.endswith("\n") else content + "\n")
+
+
+@contextmanager
+def _written() -> Iterator[None]:
+    """All of it reaches stdout, or the command ends. A reader that has had enough (`| head`) is no fault."""
+    try:
+        yield
         sys.stdout.flush()
-    except BrokenPipeError:
-        _pipe_closed()
-
-
-def _pipe_closed() -> None:
-    """The reader (`| head`) has had enough: leave quietly, and let no flush at exit complain."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    raise typer.Exit(PIPE_CLOSED)
+    except OSError as error:
+        # What is still held back must not be tried again, and complained of, at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise typer.Exit(PIPE_CLOSED) from error
+        raise UsageError(
+            f"cannot write to standard output: {error.strerror}", "Give a file with -o."
+        ) from error

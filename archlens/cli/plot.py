@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from archlens.cli.options import one_of
+from archlens.errors import UsageError
+from archlens.render.plots.kinds import ONE, SEVERAL, SUFFIXES
+from archlens.showing import checked, write_file
 
 Plot = Annotated[
     str | None,
@@ -14,22 +19,13 @@ Plot = Annotated[
         "--plot", metavar="FILE", help="Also draw a figure: .svg, .png or .pdf.", show_default=False
     ),
 ]
-Figure = Annotated[
-    str,
-    typer.Option(
-        "--figure",
-        metavar="WHAT",
-        help="What --plot draws: growth, boxes, branches, coverage or stages.",
-        autocompletion=lambda: ["growth", "boxes", "branches", "coverage", "stages"],
-    ),
-]
+Figure = Annotated[str, typer.Option("--figure", **one_of(*ONE), help="What --plot draws.")]
 FigureOfSeveral = Annotated[
     str,
     typer.Option(
         "--figure",
-        metavar="WHAT",
+        **one_of(*SEVERAL),
         help="What --plot draws: growth, cost (against context), miou (cost with published mIoU) or stages.",
-        autocompletion=lambda: ["growth", "cost", "miou", "stages"],
     ),
 ]
 Image = Annotated[
@@ -43,20 +39,14 @@ Image = Annotated[
 ]
 
 
-def check_plot(plot: str | None, figure: str, known: Sequence[str], image: str | None = None) -> None:
-    """Refuse a file, a figure or an image that cannot be, before the long work starts.
+def check_plot(plot: str | None, image: str | None = None) -> None:
+    """Refuse a file or an image that cannot be, before the long work starts.
 
     Raises:
         UsageError: Which, and what is known.
     """
-    from archlens.cli.output import check_output
-    from archlens.errors import UsageError
-    from archlens.render.plots.kinds import SUFFIXES, check_figure
-
-    check_figure(figure, known)
-    if plot is not None and not Path(plot).suffix:
-        raise UsageError(f"{plot}: --plot needs a file", f"Use one of {', '.join(SUFFIXES)}.")
-    check_output(SUFFIXES, False, plot)
+    if plot is not None:
+        checked(plot, SUFFIXES)
     if image is not None and not Path(image).is_file():
         raise UsageError(f"{image}: there is no such image", "Give a JPEG or PNG.")
 
@@ -66,7 +56,6 @@ def write_plot(plot: str | None, draw: Callable[[str], bytes]) -> None:
     if plot is None:
         return
     from archlens.cli.progress import ProgressLine
-    from archlens.showing import write_file
 
     path = Path(plot)
     with ProgressLine() as progress:

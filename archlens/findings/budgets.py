@@ -10,12 +10,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from archlens.errors import ReportError
+from archlens.findings.diff import plain
 from archlens.findings.figures import numbers
 from archlens.findings.watched import Level, Watched
-from archlens.report import GENERATOR, SCHEMA_VERSION, LayerReport, Report
+from archlens.report import GENERATOR, SCHEMA_VERSION, Report
 
 Verdict = Literal["ok", "warn", "fail", "unknown"]
 TOLERANCE = 1e-6  # per cent; floats differ in their last digits from machine to machine
@@ -49,7 +50,7 @@ class Check:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; an infinite field is the text "inf"."""
-        return {k: _finite(list(v) if isinstance(v, tuple) else v) for k, v in asdict(self).items()}
+        return {k: plain(v) for k, v in asdict(self).items()}
 
 
 def check(report: Report, watched: Watched, baseline: Mapping[str, Any] | None) -> list[Check]:
@@ -104,11 +105,9 @@ def _against(
     allowed = watched.allowed[figure]
     if value is None:
         return Check(watched.name, figure, None, "baseline", old, None, allowed, "unknown", layers)
-    change = (
-        0.0 if value == old else (math.inf if old == 0 or math.isinf(old) else 100 * (value - old) / abs(old))
-    )
-    if math.isinf(value) and not math.isinf(old):
-        change = math.inf
+    known = old != 0 and not math.isinf(old)
+    change = 100 * (value - old) / abs(old) if known else 0.0 if value == old else math.inf
+    change = 0.0 if abs(change) <= TOLERANCE else change
     passed = abs(change) <= allowed + TOLERANCE
     return Check(
         watched.name, figure, value, "baseline", old, change, allowed, "ok" if passed else "fail",
@@ -122,29 +121,30 @@ _COSTS = {"params": "params", "macs": "macs", "flops": "macs", "elementwise": "e
           "peak_memory": "activation_bytes", "param_bytes": "params"}  # fmt: skip
 
 
-def behind(report: Report, figure: str, count: int = 3) -> tuple[str, ...]:
+MOST = 3
+"""Layers that are named behind a figure."""
+
+
+def behind(report: Report, figure: str) -> tuple[str, ...]:
     """The dearest layers of a cost; the class-score cell for anything that it sees."""
     if figure not in _COSTS:
         return (report.class_score,)
-    cost = _COSTS[figure]
-    rows = sorted(report.layers, key=lambda row: -_cost(row, cost))
-    return tuple(row.name for row in rows[:count] if _cost(row, cost) > 0)
+    costs = {row.name: int(getattr(row, _COSTS[figure])) for row in report.layers}
+    return _dearest(costs)
 
 
-def changed(report: Report, baseline: Mapping[str, Any], figure: str, count: int = 3) -> tuple[str, ...]:
+def changed(report: Report, baseline: Mapping[str, Any], figure: str) -> tuple[str, ...]:
     """The layers whose cost differs most from the baseline's, new and lost ones among them."""
-    if figure not in _COSTS or figure not in ("params", "macs", "flops", "param_bytes"):
+    cost = _COSTS.get(figure)
+    if cost not in ("params", "macs"):  # all that a baseline has of its layers
         return ()
-    cost = _COSTS[figure]
     old = {row["name"]: row.get(cost, 0) for row in baseline.get("layers", ())}
-    new = {row.name: _cost(row, cost) for row in report.layers}
-    moved = {name: abs(new.get(name, 0) - old.get(name, 0)) for name in {**old, **new}}
-    best = sorted((n for n, by in moved.items() if by), key=lambda n: (-moved[n], n))
-    return tuple(best[:count])
+    new = {row.name: int(getattr(row, cost)) for row in report.layers}
+    return _dearest({name: abs(new.get(name, 0) - old.get(name, 0)) for name in {**old, **new}})
 
 
-def _cost(row: LayerReport, cost: str) -> int:
-    return int(getattr(row, cost))
+def _dearest(costs: Mapping[str, int]) -> tuple[str, ...]:
+    return tuple(name for name in sorted(costs, key=lambda n: -costs[n])[:MOST] if costs[name])
 
 
 # ------------------------------------------------------------------ baselines
@@ -157,7 +157,7 @@ def baseline_of(report: Report) -> dict[str, Any]:
         "generator": GENERATOR,
         "spec": report.spec,
         "input_shape": list(report.input_shape),
-        "figures": {name: _finite(_rounded(value)) for name, value in numbers(report).items()},
+        "figures": {name: _rounded(value) for name, value in numbers(report).items()},
         "layers": [
             {"name": r.name, "op": r.op, "shape": list(r.shape), "params": r.params, "macs": r.macs}
             for r in report.layers
@@ -194,21 +194,12 @@ def read_baseline(path: Path) -> dict[str, Any] | None:
 
 def summary(checks: Sequence[Check]) -> dict[Verdict, int]:
     """How many of each verdict."""
-    out: dict[Verdict, int] = {"ok": 0, "warn": 0, "fail": 0, "unknown": 0}
-    for one in checks:
-        out[one.verdict] += 1
-    return out
+    return {verdict: sum(c.verdict == verdict for c in checks) for verdict in get_args(Verdict)}
 
 
-def _rounded(value: float | None) -> float | int | None:
+def _rounded(value: float | None) -> Any:
     """Whole numbers as integers, the rest to nine digits: the same file on every machine."""
-    if value is None or math.isinf(value):
-        return value
-    return int(value) if value == int(value) else float(f"{value:.9g}")
-
-
-def _finite(value: Any) -> Any:
-    return ("inf" if value > 0 else "-inf") if isinstance(value, float) and math.isinf(value) else value
+    return plain(value if value is None or value.is_integer() else float(f"{value:.9g}"))
 
 
 def _number(value: Any) -> float | None:

@@ -15,7 +15,8 @@ from typing import Any
 from archlens.findings.figures import numbers
 from archlens.report import GENERATOR, SCHEMA_VERSION, LayerReport, Report
 
-_COMPARED = ("op", "shape", "params", "macs", "rf")
+_OWN = ("op", "shape", "params", "macs")
+_COMPARED = (*_OWN, "rf")
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Diff:
             "new": {"spec": self.new.spec, "name": self.new.name, "input_shape": list(self.new.input_shape)},
             "same": self.same,
             "figures": [
-                {"figure": f.figure, "old": _plain(f.old), "new": _plain(f.new), "percent": _plain(f.percent)}
+                {"figure": f.figure, "old": plain(f.old), "new": plain(f.new), "percent": plain(f.percent)}
                 for f in self.figures
             ],
             "layers": [
@@ -75,7 +76,7 @@ class Diff:
                     "kind": c.kind,
                     "old": c.old,
                     "new": c.new,
-                    "changes": {k: [_plain(a), _plain(b)] for k, (a, b) in c.changes.items()},
+                    "changes": {k: [plain(a), plain(b)] for k, (a, b) in c.changes.items()},
                 }
                 for c in self.layers
             ],
@@ -122,27 +123,21 @@ def _likeness(row: LayerReport) -> tuple[Any, ...]:
 def _layers(old: Report, new: Report) -> list[LayerChange]:
     out = []
     for i, j in match(old.layers, new.layers):
-        if i is None and j is not None:
-            out.append(LayerChange("added", None, new.layers[j].name, _own(new.layers[j], before=False)))
-        elif i is not None and j is None:
-            out.append(LayerChange("removed", old.layers[i].name, None, _own(old.layers[i], before=True)))
-        elif i is not None and j is not None:
-            a, b = old.layers[i], new.layers[j]
-            changes = {key: (va, vb) for key in _COMPARED if (va := _value(a, key)) != (vb := _value(b, key))}
-            if changes or a.name != b.name:
-                out.append(LayerChange("changed" if a.name == b.name else "renamed", a.name, b.name, changes))
+        a, b = None if i is None else old.layers[i], None if j is None else new.layers[j]
+        kind = (
+            "added" if a is None else "removed" if b is None else "changed" if a.name == b.name else "renamed"
+        )
+        keys = _COMPARED if a and b else _OWN
+        changes = {key: (va, vb) for key in keys if (va := _value(a, key)) != (vb := _value(b, key))}
+        if changes or kind != "changed":
+            out.append(LayerChange(kind, _value(a, "name"), _value(b, "name"), changes))
     return out
 
 
-def _own(row: LayerReport, before: bool) -> dict[str, tuple[Any, Any]]:
-    values = {key: _value(row, key) for key in ("op", "shape", "params", "macs")}
-    return {key: (v, None) if before else (None, v) for key, v in values.items()}
-
-
-def _value(row: LayerReport, key: str) -> Any:
-    if key == "rf":
+def _value(row: LayerReport | None, key: str) -> Any:
+    if key == "rf" and row is not None:
         return None if row.rf is None else (row.rf.size if row.rf.kind == "local" else row.rf.kind)
-    return getattr(row, key)
+    return getattr(row, key, None)
 
 
 def _percent(old: float | None, new: float | None) -> float | None:
@@ -153,9 +148,10 @@ def _percent(old: float | None, new: float | None) -> float | None:
     return 100 * (new - old) / abs(old)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A figure as JSON takes it: an infinite one is a text, a whole one an integer, a tuple a list."""
     if isinstance(value, float) and math.isinf(value):
-        return "inf"
-    if isinstance(value, float) and value == int(value):
+        return "inf" if value > 0 else "-inf"
+    if isinstance(value, float) and value.is_integer():
         return int(value)
     return list(value) if isinstance(value, tuple) else value

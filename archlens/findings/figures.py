@@ -1,4 +1,4 @@
-"""The figures of a network, each declared once: name, words, where it comes from, which way is better.
+"""The figures of a network, each declared once: name, words, where it comes from.
 
 Tables and pages show them, budgets and baselines hold them, differences compare them, JSON carries them. All
 are at one input size and, where they are about a unit, at the centre of the class-score map. A figure that
@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from archlens.findings.evidence.records import Evidence
 from archlens.report import FieldReport, Report, json_value
-from archlens.words import NONE, Number, axes, by, duration, memory, number, percent, px, si
+from archlens.words import NONE, Number, axes, by, count, digits, duration, memory, number, percent, px, si
 
 Group = Literal["cost", "measured", "reach", "resolution", "use", "module"]
 GROUPS: Mapping[Group, str] = {
@@ -41,7 +41,6 @@ class Figure:
         value: What it is of a report; per axis where it has axes. None: not known.
         told: The same, where it takes the evidence of a comparison.
         write: The value in words.
-        better: Which direction is; None: neither.
         essential: Whether it stands in the short table.
         limit: Whether budgets and baselines can name it: then it is one number, of axes the smallest.
         share: Whether it is a share, whose differences are points.
@@ -55,7 +54,6 @@ class Figure:
     write: Callable[[Any], str] = number
     note: str = ""
     told: Callable[[Evidence], Any] | None = None
-    better: Literal["less", "more"] | None = None
     essential: bool = False
     limit: bool = False
     share: bool = False
@@ -171,7 +169,11 @@ def _head(report: Report) -> str | None:
 
 
 def _module(e: Evidence) -> str:
-    return "none" if e.paths is None else f"{e.paths.module}, {len(e.paths.branches)} branches"
+    return (
+        "none"
+        if e.paths is None
+        else f"{e.paths.module}, {count(len(e.paths.branches), 'branch', 'branches')}"
+    )
 
 
 def _plain(value: float) -> Number:
@@ -180,11 +182,11 @@ def _plain(value: float) -> Number:
 
 # ------------------------------------------------------------------ the table
 
-_cost = partial(Figure, group="cost", better="less", limit=True)
-_measured = partial(Figure, group="measured", better="less")
-_reached = partial(Figure, group="reach", better="more")
+_cost = partial(Figure, group="cost", limit=True)
+_measured = partial(Figure, group="measured")
+_reached = partial(Figure, group="reach")
 _resolved = partial(Figure, group="resolution")
-_used = partial(Figure, group="use", better="more")
+_used = partial(Figure, group="use")
 _context = partial(Figure, group="module")
 
 FIGURES: tuple[Figure, ...] = (
@@ -197,11 +199,11 @@ FIGURES: tuple[Figure, ...] = (
     _cost("peak_memory", "Peak memory", value=_total("peak_activation_bytes"), write=memory, essential=True,
           note="the input and what is alive, without the weights"),
     _cost("param_bytes", "Weights", value=_total("param_bytes"), write=memory, note="their storage"),
-    _cost("layers", "Layers", value=lambda r: len(r.layers), note="rows of the layer table", better=None),
+    _cost("layers", "Layers", value=lambda r: len(r.layers), note="rows of the layer table"),
     _measured("latency", "Latency, measured", told=lambda e: e.time and e.time.latency, write=duration,
               essential=True, note="median of the whole pass"),
     _measured("images_per_second", "Images a second", told=lambda e: e.time and e.time.images_per_second,
-              better="more"),
+              write=digits),
     _measured("measured_memory", "Peak memory, measured", told=lambda e: e.time and e.time.peak_bytes,
               write=memory, essential=True, note="with the input, without the weights"),
     _measured("module_time", "Context module's time", told=lambda e: e.time and e.time.module_seconds,
@@ -216,13 +218,13 @@ FIGURES: tuple[Figure, ...] = (
              note="beside a global field"),
     _reached("visible_field", "Sees at the centre, px", value=_visible, write=by, limit=True, essential=True,
              note="at this input size"),
-    _reached("reach", "Reach", value=_reach, write=percent, share=True, limit=True, essential=True,
-             note="share of the image in that box"),
+    _reached("reach", "Reach, of the area", value=_reach, write=percent, share=True, limit=True,
+             essential=True, note="share of the image in that box"),
     _reached("global_from", "Global from", value=lambda r: _global_from(r) or "never", write=str,
-             note="first layer that reads the whole input at any size", better=None, essential=True),
+             note="first layer that reads the whole input at any size", essential=True),
     _reached("whole_from", "Whole image from", value=lambda r: _whole_from(r) or "never", write=str,
-             note="first layer that reaches every pixel at this size", better=None),
-    _reached("whole_at", "MACs until then", value=_whole_at, write=percent, better=None),
+             note="first layer that reaches every pixel at this size"),
+    _reached("whole_at", "MACs until then", value=_whole_at, write=percent),
     _resolved("class_score", "Class-score cell", value=lambda r: r.class_score, write=str,
               note="the layer that scores the classes"),
     _resolved("score_map", "Score map", value=lambda r: r.cell.shape[2:], write=by, essential=True),
@@ -245,10 +247,9 @@ FIGURES: tuple[Figure, ...] = (
           note="of the head's response to a change of a whole region"),
     _context("module", "Context module", told=_module, write=str, essential=True),
     _context("head_reads", "Head reads", value=_head, write=str),
-    _context("module_macs", "Module's MACs", told=lambda e: e.cost.module_macs, write=si, better="less"),
-    _context("module_params", "Module's parameters", told=lambda e: e.cost.module_params, write=si,
-             better="less"),
-    _context("fusion_macs", "Fusing convolution's MACs", write=si, better="less",
+    _context("module_macs", "Module's MACs", told=lambda e: e.cost.module_macs, write=si),
+    _context("module_params", "Module's parameters", told=lambda e: e.cost.module_params, write=si),
+    _context("fusion_macs", "Fusing convolution's MACs", write=si,
              told=lambda e: e.cost.fusion_macs if e.cost.fusion else None),
 )  # fmt: skip
 

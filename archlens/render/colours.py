@@ -24,3 +24,6 @@ SKIP = "#9b4f96"
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#aa4499", "#b8860b", "#4d7fd0", "#7f7f7f", "#88572c")
 """Okabe and Ito's and Tol's colours, in the lightness that shows on white and on black; line styles and
 markers differ with them."""
+
+COLOUR_BY = ("stride", "rf", "erf", "macs", "params", "memory")
+"""What the boxes of the graph can be coloured by."""

@@ -5,16 +5,17 @@ Commands and `save` write what stands here. Only the form that is asked for is m
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from html import escape
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from archlens.render.text import csv
+from archlens.render.text.json import dumps
 from archlens.render.text.layers import rf_table
 from archlens.render.text.markdown import markdown
 from archlens.render.text.table import Table, draw, plain
 from archlens.report import Report
+from archlens.showing import Maker
 
 if TYPE_CHECKING:  # a table of layers needs none of these
     from rich.console import Console
@@ -23,50 +24,15 @@ if TYPE_CHECKING:  # a table of layers needs none of these
     from archlens.findings.diff import Diff
     from archlens.unit_field.result import FieldMap
 
-Maker: TypeAlias = Callable[[], "str | bytes"]
-Forms: TypeAlias = Mapping[str, Maker]
 
-
-def forms(result: object) -> Forms:
+def forms(result: object) -> Mapping[str, Maker]:
     """The forms of a result of any kind."""
-    from archlens.findings.comparison import Comparison
-    from archlens.findings.diff import Diff
-    from archlens.unit_field.result import FieldMap
-
-    match result:
-        case Report():
-            page = page_of(compared_alone(result), f"archlens report {result.spec}")
-            return {**report_forms(result, rf_table(result)), ".html": page}
-        case Comparison():
-            command = "explain" if len(result.reports) == 1 else "compare"
-            return comparison_forms(result, True, f"archlens {command} {' '.join(result.names)}")
-        case FieldMap():
-            return field_forms(result)
-        case Diff():
-            return diff_forms(result)
-    raise TypeError(f"{type(result).__name__} has no forms")
+    return _kind(result)[0]
 
 
 def notebook(result: object) -> str:
     """A result as an HTML table; every text in it stays text."""
-    from archlens.findings.comparison import Comparison
-    from archlens.findings.diff import Diff
-    from archlens.render.text.comparison import comparison_table
-    from archlens.render.text.diffs import diff_table
-    from archlens.render.text.fields import field_table
-    from archlens.unit_field.result import FieldMap
-
-    match result:
-        case Report():
-            table = comparison_table(compared_alone(result), full=False)
-        case Comparison():
-            table = comparison_table(result, full=False)
-        case FieldMap():
-            table = field_table(result)
-        case Diff():
-            table = diff_table(result)
-        case _:
-            raise TypeError(f"{type(result).__name__} has no table")
+    table = _kind(result)[1]()
     head = "".join(f"<th>{escape(column.title)}</th>" for column in table.columns)
     rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in table.rows)
     return (
@@ -75,18 +41,36 @@ def notebook(result: object) -> str:
     )
 
 
-def compared_alone(report: Report) -> Comparison:
-    """A report as a comparison with itself alone."""
-    from archlens.findings.comparison import compared
+def _kind(result: object) -> tuple[Mapping[str, Maker], Callable[[], Table]]:
+    """The forms of a result, and what makes the table that a notebook shows."""
+    from archlens.findings.comparison import Comparison, compared
+    from archlens.findings.diff import Diff
+    from archlens.render.text.comparison import comparison_table
+    from archlens.render.text.diffs import diff_table
+    from archlens.render.text.fields import field_table
+    from archlens.unit_field.result import FieldMap
 
-    return compared([report])
+    match result:
+        case Report():
+            page = {".html": lambda: page_of(compared([result]), f"archlens report {result.spec}")}
+            made = {**report_forms(result, rf_table(result)), **page}
+            return made, lambda: comparison_table(compared([result]), full=False)
+        case Comparison():
+            command = "explain" if len(result.reports) == 1 else "compare"
+            made = comparison_forms(result, True, f"archlens {command} {' '.join(result.names)}")
+            return made, lambda: comparison_table(result, full=False)
+        case FieldMap():
+            return field_forms(result), lambda: field_table(result)
+        case Diff():
+            return diff_forms(result), lambda: diff_table(result)
+    raise TypeError(f"{type(result).__name__} has no forms")
 
 
 def table_forms(table: Table, data: Callable[[], Any]) -> dict[str, Maker]:
     """Of what is a table and plain data: text, JSON, Markdown."""
     return {
         ".txt": lambda: plain(table),
-        ".json": lambda: json.dumps(data(), indent=1, ensure_ascii=False),
+        ".json": lambda: dumps(data(), indent=1),
         ".md": lambda: markdown(table),
     }
 
@@ -96,7 +80,7 @@ def report_forms(report: Report, table: Table, layer: str | None = None) -> dict
     return {
         ".txt": lambda: plain(table),
         ".json": report.to_json,
-        ".csv": lambda: csv.layers(report, None if layer is None else [layer]),
+        ".csv": lambda: csv.layers(report, layer),
         ".md": lambda: markdown(table),
     }
 
@@ -106,7 +90,6 @@ def comparison_forms(result: Comparison, full: bool, command: str) -> dict[str, 
     from archlens.findings.figures import summary
     from archlens.render.text import findings
     from archlens.render.text.comparison import comparison_table
-    from archlens.render.text.json import dumps
 
     return {
         ".txt": lambda: plain(comparison_table(result, full)) + "\n" + findings.text(result, full),
@@ -116,19 +99,15 @@ def comparison_forms(result: Comparison, full: bool, command: str) -> dict[str, 
             for name, report in zip(result.names, result.reports, strict=True)
         ),
         ".md": lambda: markdown(comparison_table(result)) + "\n" + findings.markdown(result),
-        ".html": page_of(result, command),
+        ".html": lambda: page_of(result, command),
     }
 
 
-def page_of(result: Comparison, command: str) -> Maker:
+def page_of(result: Comparison, command: str) -> str:
     """The page; templates are only loaded for it."""
+    from archlens.render.page.page import html
 
-    def made() -> str:
-        from archlens.render.page.page import html
-
-        return html(result, command)
-
-    return made
+    return html(result, command)
 
 
 def draw_comparison(result: Comparison, full: bool, console: Console) -> None:
@@ -149,21 +128,19 @@ def field_forms(found: FieldMap, log: bool = False) -> dict[str, Maker]:
     """Of one unit's field; `log`: with logarithmic colours in pictures."""
     from archlens.render.text.fields import text
 
-    def picture(suffix: str) -> Maker:
-        def made() -> bytes:
-            from archlens.render.plots.heat import field_picture
-
-            return field_picture(found, suffix, log=log)
-
-        return made
-
     return {
         ".txt": lambda: text(found),
-        ".json": lambda: json.dumps(found.to_dict(), indent=1, ensure_ascii=False),
+        ".json": lambda: dumps(found.to_dict(), indent=1),
         ".npz": found.to_npz,
-        ".png": picture("png"),
-        ".svg": picture("svg"),
+        ".png": lambda: _picture(found, "png", log),
+        ".svg": lambda: _picture(found, "svg", log),
     }
+
+
+def _picture(found: FieldMap, form: str, log: bool) -> bytes:
+    from archlens.render.plots.heat import field_picture
+
+    return field_picture(found, form, log=log)
 
 
 def diff_forms(found: Diff) -> dict[str, Maker]:

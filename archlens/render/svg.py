@@ -19,14 +19,13 @@ THEME = (
 """For a file of its own; in a page the page decides."""
 
 
-def finish(text: str, *, prefix: str = "", standalone: bool = True, label: str = "") -> str:
-    """An SVG file, or an element to put into a page.
+def finish(text: str, label: str, prefix: str = "") -> str:
+    """An SVG file with light and dark colours; with a prefix an element for a page, whose colours it takes.
 
     Args:
         text: What the drawing program wrote.
-        prefix: Put before every id, so that two figures can stand in one page.
-        standalone: Keep it a file of its own, with light and dark colours; otherwise it takes the page's.
         label: What the picture is, for those who cannot see it.
+        prefix: Put before every id, so that two figures can stand in one page.
     """
     text = _COMMENT.sub("", text)
     text = _PROLOGUE.sub("", text)
@@ -35,9 +34,8 @@ def finish(text: str, *, prefix: str = "", standalone: bool = True, label: str =
         own = set(_IDS.findall(text))
         text = _IDS.sub(lambda m: f'id="{prefix}{m[1]}"', text)
         text = _REFERENCES.sub(lambda m: f"{m[1]}{prefix}{m[2]}" if m[2] in own else m[0], text)
-    head = f' role="img" aria-label="{escape(label)}"' if label else ""
-    text = text.replace("<svg ", f"<svg{head} ", 1)
-    if standalone:
-        text = re.sub(r"(<svg[^>]*>)", lambda m: f"{m[1]}<style>{THEME}</style>", text, count=1)
-        return '<?xml version="1.0" encoding="UTF-8"?>\n' + text.strip() + "\n"
-    return text.strip() + "\n"
+    text = text.replace("<svg ", f'<svg role="img" aria-label="{escape(label)}" ', 1).strip() + "\n"
+    if prefix:
+        return text
+    text = re.sub(r"(<svg[^>]*>)", lambda m: f"{m[1]}<style>{THEME}</style>", text, count=1)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + text

@@ -40,7 +40,7 @@ def test_a_pull_request(cli, project):
     said = cli("check", "--format", "github")
     assert said.code == 1
     assert "::error title=archlens%3A small macs::small: macs went from" in said.out
-    assert "+100.00 %25" in said.out
+    assert "+100 %25" in said.out
     assert "Behind it: 2, 0" in said.out
     assert "limits failed" in said.err
     assert cli("check", "--update-baseline").code == 0
@@ -95,7 +95,7 @@ def test_diff_and_its_exit_code(cli, project):
     said = cli("diff", "net.py:make", "net.py:make?width=16", "--exit-code", "--input-size", "3x32x32")
     assert said.code == 1
     assert "~ 0" in said.out
-    assert "+100.00 %" in said.out
+    assert "+100 %" in said.out
     (project / "old.json").write_text(cli("rf", "net.py:make", "--json", "--input-size", "3x32x32").out)
     data = json.loads(cli("diff", "old.json", "net.py:make?rate=2", "--input-size", "3x32x32", "--json").out)
     assert [c["new"] for c in data["layers"]] == ["2"]
@@ -132,3 +132,17 @@ def test_settings_that_are_wrong_are_named_by_every_command(cli, project):
     said = cli("models")
     assert said.code == 2
     assert "device cannot be 'gpu'" in said.err
+
+
+def test_baselines_that_cannot_be_written_are_said(cli, project):
+    (project / "reports").write_text("a file where a folder is needed")
+    said = cli("check", "--update-baseline")
+    assert (said.code, said.out) == (2, "")
+    assert "cannot write" in said.err
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(cli, project, monkeypatch):
+    monkeypatch.setattr("archlens.pipeline.analyze", lambda *_, **__: pytest.fail("too late"))
+    said = cli("check", "-o", "checks.docx")
+    assert said.code == 2
+    assert ".xml" in said.err

@@ -4,6 +4,7 @@ reports without torch."""
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -88,3 +89,32 @@ def test_saved_reports_need_no_torch(cli: Callable, tmp_path: Path) -> None:  # 
     assert [line for line in live.out.splitlines() if line.startswith(" 1.")] == [
         line for line in done.stdout.splitlines() if line.startswith(" 1.")
     ]
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_an_image_that_is_not_square_is_spoken_of_by_both_sides(lang, cli):
+    """In sentences and in the evidence; JSON keeps the first side, as before."""
+    words = (
+        "compare",
+        "fcn",
+        "deeplabv1",
+        "pspnet",
+        "--input-size",
+        "3x193x321",
+        "--sizes",
+        "193",
+        "--lang",
+        lang,
+    )
+    said = " ".join(cli(*words, "--full").out.split())
+    assert "193x321 px" in said
+    assert "25x41 cell" in said  # of PSPNet's map
+    assert "25x41 (ppm.bin1)" in said or "25x41(ppm.bin1)" in said
+    findings = json.loads(cli(*words, "--json").out)["findings"]
+    for finding in findings:
+        if finding["id"] != "by_size":
+            assert not re.search(r"\b193 px", finding["claim"]), finding["claim"]
+        assert finding["evidence"].get("image", 193) == 193
+    assert {"reach_is_not_it", "missing_path", "step", "growth_stops", "far_use"} <= {
+        f["id"] for f in findings
+    }

@@ -7,7 +7,7 @@ import json
 import pytest
 
 SIZE = ("--input-size", "3x65x65")
-NETS = ("fcn32s_vgg16", "pspnet_resnet50")
+NETS = ("deeplabv1_largefov_vgg16", "pspnet_resnet50")
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +43,8 @@ def test_saved_measurements_are_compared(cli, saved):
     """Without running anything: the table, the finding in both languages, and the module's part."""
     said = cli("compare", *saved, "--json")
     assert said.code == 0
-    fcn, pspnet = json.loads(said.out)["models"]
-    assert fcn["evidence"]["time"]["module_seconds"] is None
+    plain, pspnet = json.loads(said.out)["models"]
+    assert plain["evidence"]["time"]["module_seconds"] is None
     rows = {row["name"]: row["measured"]["seconds"] for row in pspnet["layers"]}
     module = sum(seconds for name, seconds in rows.items() if name.startswith("ppm."))
     found = pspnet["evidence"]["time"]

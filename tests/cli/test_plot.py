@@ -37,7 +37,7 @@ def test_erf_is_a_picture_by_its_suffix(cli: Cli, tmp_path: Path) -> None:
     ("words", "said"),
     [
         (("--plot", "x.gif"), ".gif"),
-        (("--plot", "x"), "needs a file"),
+        (("--plot", "x"), "a file without a suffix"),
         (("--plot", "x.svg", "--figure", "grow"), "growth"),
         (("--plot", "x.svg", "--figure", "boxes", "--image", "none.png"), "no such image"),
         (("--plot", "nowhere/x.svg"), "no folder"),

@@ -59,6 +59,45 @@ def test_devices_are_written_to_not_replaced(cli):
     assert cli("models", "--json", "-o", "/dev/null").code == 0
 
 
+UNWRITABLE = ["folder.json", "/dev/full", f"{'x' * 300}.json", f"{'x' * 300}/a.json", "d.json/", "d.json/.",
+              "no/such/d.json", "folder.json/..", ".", ""]  # fmt: skip
+
+
+@pytest.mark.parametrize("target", UNWRITABLE)
+def test_what_cannot_be_written_is_wrong_use_of_command_and_library(target, cli, tmp_path, monkeypatch):
+    """In the same words, and with nothing left behind."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.json").mkdir()
+    said = cli("models", "--json", "-o", target)
+    assert (said.code, said.out) == (2, "")
+    assert "Traceback" not in said.err
+    with pytest.raises(UsageError) as caught:
+        showing.write_file(showing.checked(target), "{}")
+    assert said.err == f"error: {caught.value.message}\n  {caught.value.hint}\n"
+    assert [p.name for p in tmp_path.rglob("*")] == ["folder.json"]
+
+
+@pytest.mark.parametrize("target", [b"r.json", "a\0.json", None, 3])
+def test_what_is_no_name_of_a_file(target):
+    with pytest.raises(UsageError, match="is no name of a file"):
+        showing.checked(target)
+
+
+def test_a_name_as_long_as_a_disk_takes_is_written(cli, tmp_path):
+    file = tmp_path / f"{'x' * 250}.json"
+    assert cli("models", "--json", "-o", str(file)).code == 0
+    assert [p.name for p in tmp_path.iterdir()] == [file.name]
+
+
+@pytest.mark.parametrize(("where", "told"), [("> /dev/full", "No space left"), (">&-", "no standard output")])
+def test_a_stdout_that_takes_nothing_is_said(where, told):
+    command = f"{sys.executable} -m archlens models --json {where}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert len(done.stderr.splitlines()) == 2  # and nothing at exit
+
+
 def test_json_goes_to_a_file_of_any_suffix_when_asked_for(cli, tmp_path):
     file = tmp_path / "r.out"
     assert cli("models", "--json", "-o", str(file)).code == 0

@@ -44,7 +44,7 @@ MODELS: dict[str, nn.Module] = {
 
 @cache
 def evidence(name: str, side: int = 65, extend: bool = False) -> Evidence:
-    sized = tuple(report(MODELS[name], name, n) for n in (33, 65, 129)) if extend else ()
+    sized = tuple(report(MODELS[name], name, n).study for n in (33, 65, 129)) if extend else ()
     return gather(report(MODELS[name], name, side), name, sized=sized, extend=extend)
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import string
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from archlens.errors import UsageError
-from archlens.findings.language import CATALOGUES, catalogue, en, fill, ko
+from archlens.findings.claims import geometry
+from archlens.findings.evidence.records import Overlap
+from archlens.findings.language import CATALOGUES, catalogue, claim, en, fill, ko
 
 
 def fields(template: str) -> set[tuple[str, str]]:
@@ -27,8 +32,10 @@ def test_every_number_has_its_unit_from_the_format(lang: str) -> None:
         for name, spec in fields(template):
             if name in ("share", "far", "coherent", "cut_far"):
                 assert spec == "pct", (key, name)
-            if name in ("field", "side95", "image"):
+            if name in ("field", "side95"):
                 assert spec == "px", (key, name)
+            if name == "image":
+                assert spec in ("px", "side"), (key, name)
 
 
 @pytest.mark.parametrize("lang", list(CATALOGUES))
@@ -48,6 +55,43 @@ def test_lists_and_templates_in_templates() -> None:
     assert "1 (a); 3 (b) of 17 cells" in text
 
 
+@pytest.mark.parametrize("lang", list(CATALOGUES))
+def test_both_sides_are_said_where_they_differ(lang: str) -> None:
+    values = {"name": "n", "lacking": ["x"], "module": "m", "count": 3, "fork": "f", "map": (41, 65),
+              "branches": [{"name": "a", "cells": (41, 65)}, {"name": "b", "cells": (9, 9)}]}  # fmt: skip
+    said = fill("missing_path.rates", values, lang)
+    assert "41x65 cell" in said
+    assert "41x65" in said.replace("41x65 cell", "", 1)
+    assert re.search(r"\b9 ?\(b\)", said)
+    share = {"name": "n", "field": 404, "share": 1.26, "side50": 17, "side95": 36, "far": 0.1}
+    wide, square = (fill("theory_and_use", {**share, "image": i}, lang) for i in ((321, 513), (513, 513)))
+    assert "321x513 px" in wide
+    assert catalogue(lang).WORDS["first_side"] in wide
+    assert "513x513" not in square
+    assert catalogue(lang).WORDS["first_side"] not in square
+
+
+def test_particles_of_what_is_put_in_fit_any_ending() -> None:
+    """A name may end in a vowel or in a consonant: pspnet은(는), fcn은(는)."""
+    names = "name|low|high|module|branch|top|worst|fusion|first|source|finer|deep|global_from|before|after"
+    listed = r"\w+:layers|\w+:each:_\w+"
+    fixed = rf"\{{(?:{names}|{listed})\}}(?:은|는|이|가|을|를|와|과|로|으로)(?![가-힣(])"
+    assert not {key: found for key, text in ko.TEXT.items() if (found := re.findall(fixed, text))}
+    assert fill(
+        "time", {"name": "fcn", "device": "cpu", "latency": 1, "dtype": "f", "batch": 1}, "ko"
+    ).startswith("fcn은(는) ")
+
+
 def test_a_language_that_is_none() -> None:
     with pytest.raises(UsageError, match="no texts"):
         catalogue("xx")
+
+
+@pytest.mark.parametrize("axes", [1, 3])
+@pytest.mark.parametrize("lang", list(CATALOGUES))
+def test_margins_of_inputs_that_are_no_images_have_words(axes: int, lang: str) -> None:
+    o = Overlap((3,) * axes, (2,) * axes, (1,) * axes, True, None)
+    e = cast("Any", SimpleNamespace(label="n", overlap=o))
+    (finding,) = geometry.overlap([e])
+    said = claim(finding, lang)
+    assert said.count("3 px") == said.count("2 px") == axes

@@ -234,7 +234,7 @@ VALUES: dict[str, Callable[[str], float]] = {
     "memory": lambda name: nets.BYTES[name] / sum(nets.BYTES.values()),
     "rf": lambda name: max(nets.FIELDS[name][0] / 40, nets.FIELDS[name][1] / 64),
     "stride": lambda name: nets.JUMPS[name][0],
-    "erf": lambda name: ERF[name] / 40,
+    "erf": lambda name: ERF[name] / 64,  # of the longer side
 }
 ERF = {"stem": 3.0, "down": 5.5, "wide": 13.0, "score": 33.0}
 

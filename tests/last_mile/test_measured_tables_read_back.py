@@ -82,7 +82,7 @@ def test_profile_says_each_layers_figures(profiled: Profile, way: str) -> None:
 
 def test_profile_says_how_the_layers_add_up(profiled: Profile) -> None:
     notes = [line[2:] for line in plain(profile_table(profiled)).splitlines() if line.startswith("# ")]
-    assert numbers_in(notes[1]) == [357.14, 20]
+    assert numbers_in(notes[1]) == [357, 20]  # three digits
     assert "layers add up to 5.00 ms, 10.7 % less than the whole pass (beyond 10.0 %)" in notes
     roof = next(note for note in notes if note.startswith("roofline"))
     assert "95.0 GFLOP/s by a 2048-square matrix product, 19.0 GB/s by a copy" in roof

@@ -190,7 +190,7 @@ def expected(report: Report) -> dict[str, Any]:
 HAND = {
     "Uneven": {
         "Parameters": nets.TOTAL_PARAMS, "MACs": nets.TOTAL_MACS, "Peak memory": nets.PEAK,
-        "Reach": 345 / 2560, "Weights": 4 * nets.TOTAL_PARAMS, "Layers": 4,
+        "Reach, of the area": 345 / 2560, "Weights": 4 * nets.TOTAL_PARAMS, "Layers": 4,
         "Theoretical field, px": "23x15", "Sees at the centre, px": "23x15", "Score map": "10x32",
         "Output stride": "4x2", "Deepest stride": "4x2", "Context module": "none",
     },
@@ -254,7 +254,7 @@ def test_a_notebook_shows_a_report_and_a_difference(uneven: Report, change: Diff
     rows = page_of(notebook(uneven)).one("tbody").all("tr")
     said = {row.all("td")[0].text(): row.all("td")[1].text() for row in rows}
     assert says(said["MACs"], nets.TOTAL_MACS)
-    assert says(said["Reach"], 345 / 2560)
+    assert says(said["Reach, of the area"], 345 / 2560)
     moved = page_of(notebook(change)).one("tbody").all("tr")
     macs = next(row.all("td") for row in moved if row.all("td")[0].text() == "MACs")
     assert says(macs[1].text(), OLD_MACS)
@@ -314,7 +314,7 @@ def test_diff_has_old_new_and_the_signed_change(change: Diff, way: str) -> None:
         ("FLOPs", 2 * OLD_MACS, 2 * NEW_MACS),
         ("Parameters", OLD_PARAMS, NEW_PARAMS),
         ("Theoretical field, px", 15, 11),
-        ("Reach", 345 / 2560, 165 / 2560),
+        ("Reach, of the area", 345 / 2560, 165 / 2560),
     ):
         row = rows[label]
         assert says(row["old"], old)
@@ -367,11 +367,11 @@ def test_check_says_value_limit_and_excess(uneven: Report, narrower: Report) -> 
 def test_check_in_the_words_of_ci(uneven: Report, narrower: Report) -> None:
     found = check(uneven, LIMITS, baseline_of(narrower))
     said = [line for line in check_texts.github(found).splitlines() if line.startswith("::")]
-    assert "macs is 355,200, 18.40 %25 above the maximum 300,000" in said[0]
+    assert "macs is 355,200, 18.4 %25 above the maximum 300,000" in said[0]
     assert [line.split(" ")[0] for line in said] == ["::error", "::warning", "::error"]
     junit = check_texts.junit(found)
     assert 'tests="4" failures="2" skipped="0"' in junit
-    assert "355,200, 18.40 % above the maximum 300,000. Behind it: stem, wide, down" in junit
+    assert "355,200, 18.4 % above the maximum 300,000. Behind it: stem, wide, down" in junit
     data = json.loads(check_texts.as_json(found))
     assert [(c["figure"], c["value"], c["limit"]) for c in data["checks"]] == [w[:3] for w in WANTED]
 
@@ -395,7 +395,7 @@ def test_erf_says_the_sides_that_hold_the_energy(energy: FieldMap) -> None:
     assert numbers_in(said["centre"]) == [20, 32]
     assert said["visible"] == "23x15 px (9..31, 25..39)"
     for share in (25, 50, 75, 95):
-        side, of = re.fullmatch(r"(\S+) px, (.*) of the image", said[f"ERF {share} %"]).groups()  # type: ignore[union-attr]
+        side, of = re.fullmatch(r"(\S+) px, (.*) of the image's longer side", said[f"ERF {share} %"]).groups()  # type: ignore[union-attr]
         value, half = spelled(side)
         assert inside(energy.map, value, value) == pytest.approx(share / 100, abs=0.01 + half / 10)
         assert spelled(of)[0] == pytest.approx(value / 64, abs=0.002)
@@ -404,7 +404,10 @@ def test_erf_says_the_sides_that_hold_the_energy(energy: FieldMap) -> None:
         np.sqrt((energy.map.sum(1 - axis) * (np.arange(n) - centre) ** 2).sum())
         for axis, (n, centre) in enumerate(((40, 20), (64, 32)))
     ]
-    assert numbers_in(said["sigma"]) == pytest.approx(spreads, abs=0.06)
+    assert said["sigma"].endswith(" px")
+    assert [float(s) for s in said["sigma"].removesuffix(" px").split("x")] == pytest.approx(
+        spreads, abs=0.06
+    )
 
 
 def inside(cells: Any, high: float, wide: float) -> float:

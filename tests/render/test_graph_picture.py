@@ -10,7 +10,7 @@ import pytest
 
 from archlens.errors import MissingPackageError
 from archlens.pipeline import analyze
-from archlens.render.graph.cards import COLOUR_BY
+from archlens.render.colours import COLOUR_BY
 from archlens.render.graph.dot import GraphStyle, graph_dot, graph_element, graph_image, graph_svg
 from archlens.render.graph.drawing import PAGE, Frame, drawing
 from archlens.render.svg import finish
@@ -190,7 +190,7 @@ def test_hostile_names_survive_as_text(hostile: Report) -> None:
     dot = graph_dot(hostile)
     assert "</script>" not in re.sub(r'"[^"]*"', "", dot)
     for fold in (True, False):
-        style = GraphStyle(fold=fold, links=True)
+        style = GraphStyle(fold=fold)
         pytest.importorskip("pygraphviz")
         from xml.etree import ElementTree
 
@@ -204,7 +204,7 @@ def test_hostile_names_survive_as_text(hostile: Report) -> None:
 
 
 def test_prefix_reaches_references() -> None:
-    text = finish('<svg id="a"><use xlink:href="#b"/><g id="b"/><a href="#other"/></svg>', prefix="x-")
+    text = finish('<svg id="a"><use xlink:href="#b"/><g id="b"/><a href="#other"/></svg>', "two", "x-")
     assert 'id="x-a"' in text
     assert 'xlink:href="#x-b"' in text
     assert 'href="#other"' in text

@@ -14,7 +14,6 @@ from archlens.errors import UsageError
 from archlens.findings.comparison import Comparison, compared
 from archlens.pipeline import analyze
 from archlens.render.plots.branches import branch_views, branches_picture
-from archlens.render.plots.canvas import thinned
 from archlens.render.plots.costs import cost_picture, cost_points, stage_costs, stages_picture
 from archlens.render.plots.coverage import coverage_map, coverage_picture
 from archlens.render.plots.growth import growth_line, growth_picture
@@ -23,6 +22,7 @@ from archlens.render.plots.kinds import ONE, SEVERAL, figure_of, figure_of_sever
 from archlens.render.plots.nested import drawn_boxes, nested_picture, stage_boxes
 from archlens.render.plots.scene import background, street
 from archlens.report import Report
+from archlens.showing import thinned
 from archlens.unit_field.call import field_map
 from archlens.unit_field.result import FieldMap
 
@@ -106,19 +106,6 @@ def test_growth_of_several_is_drawn_alike_twice(fcn: Report, deeplab: Report) ->
     assert "input 129 px" in text
     assert "fcn8s_vgg16" in text
     assert len(first) < 60_000
-
-
-def test_two_figures_can_stand_in_one_page(fcn: Report) -> None:
-    line = growth_line(fcn, points=0)
-    assert line is not None
-    pages = [growth_picture([line], "svg", prefix=p, standalone=False).decode() for p in ("a-", "b-")]
-    ids = [{e.attrib["id"] for e in svg(p.encode()).iter() if "id" in e.attrib} for p in pages]
-    assert not ids[0] & ids[1]
-    for page, prefix in zip(pages, ("a-", "b-"), strict=True):
-        assert "<?xml" not in page
-        assert "currentColor" in page
-        assert f"url(#{prefix}" in page
-        assert "url(#p" not in page
 
 
 # ------------------------------------------------------------------ one unit's field

@@ -3,7 +3,23 @@
 import pytest
 
 from archlens.report import FieldReport, Visible
-from archlens.words import axes, by, count, duration, memory, number, percent, phases, points, px, si, times
+from archlens.words import (
+    axes,
+    by,
+    count,
+    digits,
+    duration,
+    measured,
+    memory,
+    number,
+    percent,
+    phases,
+    points,
+    px,
+    si,
+    signed,
+    times,
+)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +53,7 @@ def test_memory(value, text):
         (0.99999, ">99.9 %"),
         (1.0, "100 %"),
         (3.58, "358 %"),
+        (123.45, "12,345 %"),
     ],
 )
 def test_percent(share, text):
@@ -47,6 +64,29 @@ def test_numbers_and_axes():
     assert (number(8), number(8.0), number(0.125), number(1 / 3)) == ("8", "8", "0.125", "0.333")
     assert (axes((7, 7)), axes((7, 11)), axes(()), axes(None)) == ("7", "7x11", "-", "-")
     assert by((3, 513, 513)) == "3x513x513"
+
+
+def test_three_digits_and_errors():
+    assert [digits(v) for v in (1319.535, 0.53691, 18.20, 13_195.35, 7)] == [
+        "1320",
+        "0.537",
+        "18.2",
+        "13,200",
+        "7",
+    ]
+    assert measured(271.64, 3.21, px) == "272 ± 3.2"
+    assert measured(0.1234, 0.0045, percent) == "12.3 % ± 0.45 %"
+    assert measured(7.0, float("nan"), px) == "7"
+
+
+def test_signs():
+    assert [signed(percent(v)) for v in (0.012, -0.0023, 1e-5, -1e-5, 0)] == [
+        "+1.2 %",
+        "−0.23 %",
+        "<0.01 %",
+        ">−0.01 %",
+        "0 %",
+    ]
 
 
 def test_phases():

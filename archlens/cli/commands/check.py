@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import enum
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archlens.cli.options import Output, Shared, complete_model
+from archlens.cli.options import Output, Shared, complete_model, one_of
 
 if TYPE_CHECKING:
     from archlens.findings.budgets import Check
@@ -18,23 +18,8 @@ if TYPE_CHECKING:
     from archlens.settings import Settings
 
 
-class Form(str, enum.Enum):
-    """What `--format` writes."""
-
-    table = "table"
-    json = "json"
-    markdown = "markdown"
-    github = "github"
-    junit = "junit"
-
-
-_SUFFIX = {
-    Form.table: ".txt",
-    Form.json: ".json",
-    Form.markdown: ".md",
-    Form.github: ".log",
-    Form.junit: ".xml",
-}
+FORMS = {"table": ".txt", "json": ".json", "markdown": ".md", "github": ".log", "junit": ".xml"}
+"""What `--format` writes, and the suffix of a file that holds it."""
 
 
 def check(
@@ -49,8 +34,8 @@ def check(
         ),
     ] = None,
     form: Annotated[
-        Form, typer.Option("--format", help="table, json, markdown, github or junit.")
-    ] = Form.table,
+        str, typer.Option("--format", **one_of(*FORMS), help="For stdout; a file's suffix decides for it.")
+    ] = "table",
     output: Output = None,
     update: Annotated[
         bool, typer.Option("--update-baseline", help="Write the baselines anew instead of holding to them.")
@@ -69,12 +54,14 @@ def check(
     Settings stand in [tool.archlens] of pyproject.toml or in archlens.toml (docs/ci.md).
     """
     from archlens import settings as project
-    from archlens.cli.output import emit
+    from archlens.cli.output import check_output, emit
     from archlens.errors import CheckFailed, UsageError
     from archlens.findings import budgets
     from archlens.render.text import checks as render
     from archlens.render.text.table import plain
+    from archlens.showing import write_file
 
+    check_output(tuple(FORMS.values()), False, output)
     found = project.find(Path.cwd(), config)
     networks = _chosen(found, models or [])
     if not networks:
@@ -83,15 +70,15 @@ def check(
         )
     results: list[Check] = []
     for watched in networks:
-        report = _report(found, watched, shared)
+        report, file = _report(found, watched, shared), _baseline_file(found, watched)
         if update:
-            _write(_baseline_file(found, watched), budgets.baseline_text(report))
+            write_file(file, budgets.baseline_text(report), folders=True)
+            print(f"wrote {file}", file=sys.stderr)
             continue
-        baseline = budgets.read_baseline(_baseline_file(found, watched))
-        held = budgets.check(report, watched, baseline)
+        held = budgets.check(report, watched, budgets.read_baseline(file))
         if not held:
             raise UsageError(
-                f"{watched.name} has no budget, and no baseline in {_baseline_file(found, watched)}",
+                f"{watched.name} has no budget, and no baseline in {file}",
                 "Set a budget, or write the baseline with --update-baseline.",
             )
         results += held
@@ -104,9 +91,7 @@ def check(
         ".log": render.github,
         ".xml": render.junit,
     }
-    # --format decides for stdout; a file's suffix decides for a file.
-    first = _SUFFIX[form] if output is None or output == "-" else ".txt"
-    order = [first, *(s for s in makers if s != first)]
+    order = sorted(makers, key=lambda suffix: suffix != FORMS[form])  # the first is for stdout
     emit({suffix: partial(makers[suffix], results) for suffix in order}, output=output)
     failed = [c for c in results if c.verdict == "fail"]
     if failed:
@@ -144,13 +129,3 @@ def _baseline_file(found: Settings, watched: Watched) -> Path:
     folder = found.baselines or Path("reports/baselines")
     plain = "".join(c if c.isalnum() or c in "._-" else "_" for c in watched.name)
     return folder / f"{plain}.json"
-
-
-def _write(path: Path, text: str) -> None:
-    import sys
-
-    from archlens.showing import write_file
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_file(path, text)
-    print(f"wrote {path}", file=sys.stderr)

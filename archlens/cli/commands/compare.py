@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from archlens.cli.comparison import show
 from archlens.cli.options import (
     At,
@@ -22,9 +20,6 @@ from archlens.cli.options import (
 )
 from archlens.cli.plot import FigureOfSeveral, Plot
 from archlens.errors import UsageError
-
-if TYPE_CHECKING:
-    from archlens.findings.comparison import Comparison
 
 
 def compare(
@@ -50,17 +45,14 @@ def compare(
     Without --input-size: at the first of their own sizes that all of them take.
     """
     from archlens.cli.plot import check_plot, write_plot
-    from archlens.render.plots.kinds import SEVERAL, figure_of_several
+    from archlens.render.plots.kinds import figure_of_several
 
     if len(models) < 2:
         raise UsageError("compare needs two networks or more", "As in: archlens compare fcn pspnet")
-    check_plot(plot, figure, SEVERAL)
+    check_plot(plot)
     asked = {"--input-size": input_size, "--at": at, "--set": settings, "--cut": cut, "--sizes": sizes}
-
-    def also(found: Comparison) -> None:
-        write_plot(plot, lambda form: figure_of_several(found, figure, form))
-
     show(
         "compare", models, asked, shared, device=device, json=json, output=output, full=full, lang=lang,
-        measure=measure, also=also,
+        measure=measure,
+        also=lambda found: write_plot(plot, lambda form: figure_of_several(found, figure, form)),
     )  # fmt: skip

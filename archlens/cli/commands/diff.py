@@ -26,20 +26,14 @@ def diff(
     Layers are matched by name first, then by operation and shape.
     """
     from archlens.cli.model import report_of
-    from archlens.cli.output import check_output, emit
+    from archlens.cli.output import check_output, emit_table
     from archlens.errors import CheckFailed
     from archlens.findings import diff as compare
     from archlens.render.forms import diff_forms
     from archlens.render.text.diffs import diff_table
-    from archlens.render.text.table import draw
 
     check_output((".txt", ".json", ".md"), json, output)
     found = compare.diff(*(report_of(model, shared, input_size=input_size) for model in (old, new)))
-    emit(
-        diff_forms(found),
-        json=json,
-        output=output,
-        screen=lambda console: draw(diff_table(found), console),
-    )
+    emit_table(diff_table(found), diff_forms(found), json, output)
     if exit_code and not found.same:
         raise CheckFailed(f"{old} and {new} differ", "Leave --exit-code out to look only.")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import enum
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 import typer
 
@@ -19,33 +18,13 @@ from archlens.cli.options import (
     Shared,
     Unit,
     Weights,
+    one_of,
 )
 
-
-class By(str, enum.Enum):
-    """How the field is found."""
-
-    support = "support"
-    expected = "expected"
-    gradient = "gradient"
-    occlusion = "occlusion"
-
-
-class Norms(str, enum.Enum):
-    """Statistics of batch norms."""
-
-    batch = "batch"
-    calibrated = "calibrated"
-    frozen = "frozen"
-
-
-class Noise(str, enum.Enum):
-    """Images without a folder."""
-
-    white = "white"
-    natural = "natural"
-
-
+Method = Literal["support", "expected", "gradient", "occlusion"]
+Statistics = Literal["batch", "calibrated", "frozen"]
+Noise = Literal["white", "natural"]
+MEAN = "0.485,0.456,0.406"
 FORMATS = (".txt", ".json", ".npz", ".png", ".svg")
 
 
@@ -61,17 +40,29 @@ def erf(
     settings: Set = None,
     weights: Weights = None,
     method: Annotated[
-        By,
+        Method,
         typer.Option(
-            "--method", help="support and expected are computed; gradient and occlusion are measured."
+            "--method",
+            **one_of(*get_args(Method)),
+            help="The first two are computed, the others measured.",
         ),
-    ] = By.expected,
+    ] = "expected",
     statistics: Annotated[
-        Norms, typer.Option("--statistics", help="Of batch norms, with random weights.")
-    ] = Norms.batch,
+        Statistics,
+        typer.Option(
+            "--statistics",
+            **one_of(*get_args(Statistics)),
+            help="Of batch norms, with random weights.",
+        ),
+    ] = "batch",
     noise: Annotated[
-        Noise, typer.Option("--noise", help="Images assumed or drawn: white, or natural (1/f amplitudes).")
-    ] = Noise.white,
+        Noise,
+        typer.Option(
+            "--noise",
+            **one_of(*get_args(Noise)),
+            help="Images assumed or drawn; natural ones have 1/f amplitudes.",
+        ),
+    ] = "white",
     images: Annotated[
         str | None,
         typer.Option("--images", metavar="FOLDER", help="Measure over these images.", show_default=False),
@@ -120,7 +111,7 @@ def erf(
     Default layer: the class-score cell. Without --layer, `--method occlusion` gives the table of Zhou et al.:
     theoretical against empirical size, layer by layer. -o FILE.npz holds the map and its metadata.
     """
-    from archlens.cli.model import check_device, size_of
+    from archlens.cli.model import check_device, numbers_of, size_of
     from archlens.cli.output import check_output, emit
     from archlens.cli.progress import ProgressLine
     from archlens.spec import parse_unit
@@ -137,8 +128,8 @@ def erf(
         runs=runs,
         batch_size=batch_size,
         seed=seed,
-        mean=_numbers(mean, "--mean"),
-        std=_numbers(std, "--std"),
+        mean=numbers_of(mean, "--mean", MEAN, float) if mean is not None else None,
+        std=numbers_of(std, "--std", MEAN, float) if std is not None else None,
         bgr=bgr,
         patch=patch,
         stride=stride,
@@ -153,7 +144,7 @@ def erf(
         from archlens.render.text.fields import occlusion_json, occlusion_rows
         from archlens.unit_field.call import field_map, occlusion_table
 
-        if method is By.occlusion and not projective and layer is None and in_words:
+        if method == "occlusion" and not projective and layer is None and in_words:
             found = occlusion_table(
                 model, size, settings=settings or (), run=run, progress=progress, count=progress.count,
                 use_cache=not shared.no_cache,
@@ -162,15 +153,15 @@ def erf(
         else:
             field = field_map(
                 model,
-                method.value,
+                method,
                 input_size=size,
                 settings=settings or (),
                 layer=layer,
                 unit=where,
                 origin=origin,
                 projective=projective,
-                statistics=statistics.value,
-                noise=noise.value,
+                statistics=statistics,
+                noise=noise,
                 run=run,
                 progress=progress,
                 count=progress.count,
@@ -178,16 +169,3 @@ def erf(
             )
             forms = field_forms(field, log)
     emit(forms, json=json, output=output)
-
-
-def _numbers(text: str | None, option: str) -> tuple[float, ...] | None:
-    from archlens.errors import UsageError
-
-    if text is None:
-        return None
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise UsageError(
-            f"{option} takes numbers, not {text!r}", f"As in {option} 0.485,0.456,0.406."
-        ) from None

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archlens.cli.options import At, Device, From, InputSize, Model, Output, Set, Shared, Weights
+from archlens.cli.options import At, Device, From, InputSize, Model, Output, Set, Shared, Weights, one_of
+from archlens.render.colours import COLOUR_BY
 
 if TYPE_CHECKING:
     from archlens.report import Report
@@ -25,7 +26,7 @@ Depth = Annotated[
 ]
 ColorBy = Annotated[
     str,
-    typer.Option("--color-by", metavar="WHAT", help="stride, rf, erf, macs, params or memory."),
+    typer.Option("--color-by", **one_of(*COLOUR_BY), help="What the boxes are coloured by."),
 ]
 Fold = Annotated[
     bool, typer.Option("--fold/--no-fold", help="Fold repeated blocks (× 23), or show every layer.")
@@ -63,11 +64,8 @@ def graph(
 
     from archlens.cli.model import report_of
     from archlens.cli.output import check_output, emit
-    from archlens.errors import MissingPackageError, UsageError, did_you_mean
-    from archlens.render.graph.cards import COLOUR_BY
+    from archlens.errors import MissingPackageError
 
-    if color_by not in COLOUR_BY:
-        raise UsageError(f"--color-by cannot be {color_by!r}", did_you_mean(color_by, COLOUR_BY))
     check_output(FORMATS, False, output)
     report = report_of(
         model,

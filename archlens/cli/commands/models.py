@@ -24,42 +24,23 @@ Name = Annotated[
 
 def models(name: Name = None, json: Json = False, output: Output = None) -> None:
     """List the networks of the zoo, in the order of the lineage; with NAME, the options of one."""
-    from archlens.cli.output import emit
+    from archlens.cli.output import emit_table
+    from archlens.render.text.csv import records
+    from archlens.render.text.json import dumps
     from archlens.render.text.lineage import lineage_table, options_table
-    from archlens.render.text.table import draw, plain
+    from archlens.render.text.markdown import markdown
+    from archlens.render.text.table import plain
     from archlens.zoo.catalogue import CATALOGUE, find
 
     rows = [row_of(entry) for entry in (CATALOGUE if name is None else [find(name)])]
     table = lineage_table(rows) if name is None else options_table(rows[0])
-    data = [{key: row[key] for key in KEYS} for row in rows]
-    emit(
-        {
-            ".txt": lambda: plain(table),
-            ".json": lambda: _json(data),
-            ".csv": lambda: _csv(rows),
-            ".md": lambda: _markdown(table),
-        },
-        json=json,
-        output=output,
-        screen=lambda console: draw(table, console),
-    )
-
-
-KEYS = (
-    "name",
-    "aliases",
-    "year",
-    "paper",
-    "params",
-    "macs",
-    "input_shape",
-    "options",
-    "title",
-    "venue",
-    "mechanism",
-    "note",
-    "sizes",
-)
+    formats = {
+        ".txt": lambda: plain(table),
+        ".json": lambda: dumps(rows),
+        ".csv": lambda: records({**row, "options": [o["name"] for o in row["options"]]} for row in rows),
+        ".md": lambda: markdown(table),
+    }
+    emit_table(table, formats, json, output)
 
 
 def row_of(entry: Entry) -> dict[str, Any]:
@@ -92,21 +73,3 @@ def row_of(entry: Entry) -> dict[str, Any]:
         "note": entry.notes,
         "sizes": str(entry.legal_sizes()),
     }
-
-
-def _json(data: list[dict[str, Any]]) -> str:
-    from archlens.render.text.json import dumps
-
-    return dumps(data)
-
-
-def _csv(rows: list[dict[str, Any]]) -> str:
-    from archlens.render.text.csv import records
-
-    return records({**row, "options": [option["name"] for option in row["options"]]} for row in rows)
-
-
-def _markdown(table: Any) -> str:
-    from archlens.render.text.markdown import markdown
-
-    return markdown(table)

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import enum
 from typing import Annotated
 
 import typer
 
-from archlens.cli.options import All, Device, InputSize, Json, Model, Output, Set, Weights
-
-
-class Precision(str, enum.Enum):
-    """Of weights and input."""
-
-    float32 = "float32"
-    float16 = "float16"
-    bfloat16 = "bfloat16"
-
+from archlens.cli.options import All, Device, InputSize, Json, Model, Output, Set, Weights, one_of
 
 FORMATS = (".txt", ".json", ".md")
 
@@ -32,8 +22,13 @@ def profile(
     everything: All = False,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Images a pass.")] = 1,
     dtype: Annotated[
-        Precision, typer.Option("--dtype", help="Precision of weights and input.")
-    ] = Precision.float32,
+        str,
+        typer.Option(
+            "--dtype",
+            **one_of("float32", "float16", "bfloat16"),
+            help="Precision of weights and input.",
+        ),
+    ] = "float32",
     channels_last: Annotated[bool, typer.Option("--channels-last", help="Memory format of maps.")] = False,
     compiled: Annotated[
         bool, typer.Option("--compile", help="Through torch.compile: totals only, layers are fused.")
@@ -59,11 +54,10 @@ def profile(
     once and kept. Layers where time and MACs part company are named, with the reason.
     """
     from archlens.cli.model import numbers_of, size_of
-    from archlens.cli.output import check_output, emit
+    from archlens.cli.output import check_output, emit_table
     from archlens.cli.progress import ProgressLine
     from archlens.render.forms import table_forms
     from archlens.render.text import profile as render
-    from archlens.render.text.table import draw
     from archlens.spec import parse_spec
 
     check_output(FORMATS, json, output)
@@ -88,7 +82,7 @@ def profile(
                 where,
                 name=name,
                 batch_size=batch_size,
-                dtype=dtype.value,
+                dtype=dtype,
                 channels_last=channels_last,
                 compiled=compiled,
                 warmup=warmup,
@@ -105,15 +99,10 @@ def profile(
                 sides,
                 numbers_of(batches, "--batches", "1,2,4"),
                 where,
-                dtype=dtype.value,
+                dtype=dtype,
                 channels_last=channels_last,
                 progress=progress.count,
             )
             table = render.sweep_table(name, points)
             data = render.sweep_json(name, points)
-    emit(
-        table_forms(table, lambda: data),
-        json=json,
-        output=output,
-        screen=lambda console: draw(table, console),
-    )
+    emit_table(table, table_forms(table, lambda: data), json, output)

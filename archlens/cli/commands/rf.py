@@ -51,12 +51,12 @@ def rf(
     By default the layers that change the field or the size of the map.
     """
     from archlens.cli.model import report_of
-    from archlens.cli.output import REPORT_FORMATS, check_output, emit
+    from archlens.cli.output import REPORT_FORMATS, check_output, emit_table
     from archlens.cli.plot import check_plot, write_plot
-    from archlens.render.plots.kinds import ONE, figure_of
+    from archlens.render.plots.kinds import figure_of
 
     check_output(REPORT_FORMATS, json, output)
-    check_plot(plot, figure, ONE, image)
+    check_plot(plot, image)
     report = report_of(
         model,
         shared,
@@ -74,7 +74,6 @@ def rf(
 
     from archlens.render.forms import report_forms
     from archlens.render.text.layers import rf_rows, rf_table
-    from archlens.render.text.table import draw
 
     if erf:
         from archlens.cli.progress import ProgressLine
@@ -82,9 +81,4 @@ def rf(
         with ProgressLine() as progress:
             report = report.with_erf(rf_rows(report, everything, layer), progress)
     table = rf_table(report, everything, layer)
-    emit(
-        report_forms(report, table, layer),
-        json=json,
-        output=output,
-        screen=lambda console: draw(table, console),
-    )
+    emit_table(table, report_forms(report, table, layer), json, output)

@@ -23,7 +23,7 @@ def summary(
     By default the layers with MACs or that change the shape.
     """
     from archlens.cli.model import report_of
-    from archlens.cli.output import REPORT_FORMATS, check_output, emit
+    from archlens.cli.output import REPORT_FORMATS, check_output, emit_table
 
     check_output(REPORT_FORMATS, json, output)
     report = report_of(
@@ -32,12 +32,6 @@ def summary(
 
     from archlens.render.forms import report_forms
     from archlens.render.text.layers import summary_table
-    from archlens.render.text.table import draw
 
     table = summary_table(report, everything, layer)
-    emit(
-        report_forms(report, table, layer),
-        json=json,
-        output=output,
-        screen=lambda console: draw(table, console),
-    )
+    emit_table(table, report_forms(report, table, layer), json, output)

@@ -35,11 +35,10 @@ def verify(
     torch's FlopCounterMode. What could not be checked is said.
     """
     from archlens.cli.model import check_device, size_of
-    from archlens.cli.output import check_output, emit
+    from archlens.cli.output import check_output, emit_table
     from archlens.cli.progress import ProgressLine
     from archlens.errors import CheckFailed
     from archlens.render.forms import table_forms
-    from archlens.render.text.table import draw
     from archlens.render.text.verification import verification_json, verification_table
     from archlens.spec import parse_spec
 
@@ -63,12 +62,7 @@ def verify(
             progress=progress,
         )
     table = verification_table(found)
-    emit(
-        table_forms(table, lambda: verification_json(found)),
-        json=json,
-        output=output,
-        screen=lambda console: draw(table, console),
-    )
+    emit_table(table, table_forms(table, lambda: verification_json(found)), json, output)
     if not found.passed:
         raise CheckFailed(
             f"{found.name}: archlens and the network do not agree", "Please report it, with the output above."

@@ -36,7 +36,7 @@ def extensions(evidence: Sequence[Evidence]) -> list[Finding]:
                         "coherent": before,
                         "new_coherent": c.head_coherent,
                         "macs": c.macs - e.cost.macs,
-                        "macs_share": (c.macs - e.cost.macs) / e.cost.macs,
+                        "macs_share": e.cost.share(c.macs - e.cost.macs),
                         "params": c.params - e.cost.params,
                     },
                     tuple(c.target.split(", ")),

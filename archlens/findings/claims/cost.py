@@ -77,7 +77,7 @@ def time(evidence: Sequence[Evidence]) -> list[Finding]:
                 "module": e.paths.module,
                 "module_seconds": t.module_seconds,
                 "module_share": share,
-                "macs_share": e.cost.module_macs / e.cost.macs,
+                "macs_share": e.cost.share(e.cost.module_macs),
             }
             if t.fusion_seconds is not None:
                 variant = "fusion"
@@ -85,7 +85,7 @@ def time(evidence: Sequence[Evidence]) -> list[Finding]:
                     "fusion": e.cost.fusion,
                     "fusion_seconds": t.fusion_seconds,
                     "fusion_share": t.share(t.fusion_seconds),
-                    "fusion_macs_share": e.cost.fusion_macs / e.cost.macs,
+                    "fusion_macs_share": e.cost.share(e.cost.fusion_macs),
                 }
         layers = (e.cost.fusion,) if variant == "fusion" and e.cost.fusion else ()
         out.append(Finding("time", numbers, layers, "measured", 66 if variant else 41, variant))

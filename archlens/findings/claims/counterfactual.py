@@ -34,7 +34,7 @@ def module_cut(evidence: Sequence[Evidence]) -> list[Finding]:
                     "worst": worst.target,
                     "worst_far": worst.far,
                     "macs": e.cost.macs - whole.macs,
-                    "macs_share": (e.cost.macs - whole.macs) / e.cost.macs,
+                    "macs_share": e.cost.share(e.cost.macs - whole.macs),
                     "params": e.cost.params - whole.params,
                 },
                 (worst.target,),

@@ -244,7 +244,7 @@ def unproductive(evidence: Sequence[Evidence]) -> list[Finding]:
                     "everywhere": len(p.everywhere),
                     "shortest": p.shortest_also,
                     "macs": p.macs,
-                    "macs_share": p.macs / e.cost.macs,
+                    "macs_share": e.cost.share(p.macs),
                 },
                 p.layers,
                 "exact",

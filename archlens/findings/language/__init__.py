@@ -8,7 +8,9 @@ Templates use these format specs, so that no number goes without its unit and no
     {x:si}      79.7 G                  {x:layers}  a, b and c
     {x:ms}      12.3 ms                 {x:each:KEY}  the template KEY for each entry of a list
     {x:span}    a to b, or a alone      {x:word}    a word of the catalogue
-    {x:by}      65x65
+    {x:by}      65x65                   {x:cells}   65 cells a side, or 41x65 cells
+    {x:axes}    65, or 41x65            {x:signed}  +1.2
+    {x:side}    side, or first side
     {x:count:layer}  1 layer, 2 layers
     {_key}      another template, filled with the same evidence
 """
@@ -16,14 +18,14 @@ Templates use these format specs, so that no number goes without its unit and no
 from __future__ import annotations
 
 import string
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
 
 from archlens.errors import UsageError
 from archlens.findings.finding import Finding
 from archlens.findings.language import en, ko
-from archlens.words import by, count, duration, number, percent, si, sides, times
+from archlens.words import axes, by, count, duration, number, percent, si, sides, signed, times
 
 
 class Catalogue(Protocol):
@@ -33,6 +35,7 @@ class Catalogue(Protocol):
     TO: str
     TIMES: str
     UNKNOWN: str
+    CELLS: tuple[str, str]
     WORDS: dict[str, str]
     TITLES: dict[str, str]
     LABELS: dict[str, str]
@@ -74,6 +77,24 @@ def listed(finding: Finding, lang: str = "en") -> list[tuple[str, str]]:
     return list(_Listing(finding, lang).lines(finding.evidence, finding.key))
 
 
+def _listed(value: Any) -> Sequence[Any]:
+    """One entry an axis, or the one for all."""
+    return value if isinstance(value, (list, tuple)) else [value]
+
+
+_WRITE: Mapping[str, Callable[[Any], str]] = {
+    "px": lambda value: f"{sides(_listed(value))} px",
+    "axes": lambda value: axes(_listed(value)),
+    "signed": lambda value: signed(number(value)),
+    "by": by,
+    "pct": percent,
+    "num": number,
+    "si": si,
+    "ms": duration,
+}
+"""Specs that are the same in every language."""
+
+
 class _Words(string.Formatter):
     """Formats numbers with their units, and lists, in one language."""
 
@@ -90,21 +111,14 @@ class _Words(string.Formatter):
             return self.words.UNKNOWN
         kind, _, rest = format_spec.partition(":")
         match kind:
-            case "px":
-                lengths = value if isinstance(value, (list, tuple)) else [value]  # one an axis
-                return f"{sides(lengths)} px"
-            case "by":
-                return by(value)
-            case "pct":
-                return percent(value)
-            case "num":
-                return number(value)
+            case kind if kind in _WRITE:
+                return _WRITE[kind](value)
+            case "cells":
+                return self.words.CELLS[len(set(_listed(value))) > 1].format(axes(_listed(value)))
+            case "side":  # of an image: shares are of its first one
+                return self.words.WORDS["first_side" if len(set(_listed(value))) > 1 else "side"]
             case "times":
                 return self.words.TIMES.format(times(value))
-            case "si":
-                return si(value)
-            case "ms":
-                return duration(value)
             case "count":
                 return count(value, rest)
             case "layers":
@@ -169,9 +183,9 @@ class _Listing:
         if isinstance(value, bool):
             return yes if value else no
         if spec and spec.partition(":")[0] != "count":
-            return self.format.format_field(value, spec)
+            return self.format.format_field(value, "axes" if spec == "cells" else spec)
         if isinstance(value, (int, float)):
-            return f"{value:.2g}" if 0 < abs(value) < 0.01 else number(value)
+            return number(value)
         if isinstance(value, Mapping):
             return ", ".join(f"{self.label(k)} {self.value(v, '')}" for k, v in value.items())
         if isinstance(value, (list, tuple)):
@@ -181,5 +195,6 @@ class _Listing:
 
 @lru_cache(maxsize=256)
 def _specs(template: str) -> Mapping[str, str]:
-    """Key -> format spec, of the keys that a template names."""
-    return {name: spec or "" for _, name, spec, _ in string.Formatter().parse(template) if name}
+    """Key -> format spec, of the keys that a template names; the first, where one comes again."""
+    named = [(name, spec or "") for _, name, spec, _ in string.Formatter().parse(template) if name]
+    return dict(reversed(named))

@@ -10,6 +10,7 @@ AND = " and "
 TO = " to "
 TIMES = "{} times"
 UNKNOWN = "unknown"
+CELLS = ("{} cells a side", "{} cells")
 
 WORDS: dict[str, str] = {
     "none": "none",
@@ -19,10 +20,14 @@ WORDS: dict[str, str] = {
     "assumed": "expected for random weights",
     "measured": "measured here",
     "published": "measured by the paper",
+    "side": "side",
+    "first_side": "first side",
     "top": "top",
     "bottom": "bottom",
     "left": "left",
     "right": "right",
+    **{f"axis{i}_first": f"at the start of axis {i}" for i in range(3)},
+    **{f"axis{i}_last": f"at the end of axis {i}" for i in range(3)},
     "skips": "skips of pool4 and pool3 in FCN",
     "field_of_view": "fc6 as 3x3 at rate 12 instead of 4x4 at rate 4",
     "serial_context": "the serial context module (Large)",
@@ -73,12 +78,14 @@ LABELS: dict[str, str] = {
     "field": "field", "far": "far energy", "side50": "50 % of energy within", "side95": "95 % of energy within",
     "coherent": "far, coherent", "coherent_far": "far, coherent", "far_share": "its far energy",
     "low_field": "field of the former", "high_field": "field of the latter", "difference": "difference",
-    "low_share": "share of the image, former", "high_share": "share of the image, latter",
+    "low_share": "share of the side, former", "high_share": "share of the side, latter",
     "low_coherent": "far, coherent, former", "high_coherent": "far, coherent, latter",
     "low_far": "far energy, former", "high_far": "far energy, latter", "items": "each",
     "deep": "by their deepest stream alone", "skips_dilute.deep": "deepest stream", "border": "energy at the border",
     "global_from": "global from", "finer": "finer stream", "finer_share": "its share", "deep_share": "share of the deepest",
     "deep_side95": "deepest: 95 % of energy within", "deep_far": "deepest: far energy",
+    "theory_and_use.share": "share of the side", "growth_stops.share": "share of the side",
+    "by_size.share": "share of the side",
     "layer": "layer", "resampling": "added by resampling", "stage": "stage that adds most", "added": "added there",
     "macs_per_pixel": "MACs a pixel added", "lacking": "networks without it", "module": "context module",
     "fork": "map that it reads", "map": "cells a side", "shape": "map", "window": "window, cells", "count": "how many", "branches": "branch", "cells": "cells a side",
@@ -117,7 +124,7 @@ TEXT: dict[str, str] = {
     # ---- reach and use
     "reach_is_not_it": (
         "Reach is not the difference. On its finite paths {low} spans {low_field:px} and {high} "
-        "{high_field:px} of the {image:px} image ({low_share:pct} and {high_share:pct}; {difference:px} apart). "
+        "{high_field:px} of the {image:px} image ({low_share:pct} and {high_share:pct} of its {image:side}; {difference:px} apart). "
         "But when the far part of the map that the head reads changes as one, {low} gets {low_coherent:pct} of "
         "its response from there and {high} {high_coherent:pct} (random weights)."
     ),
@@ -132,12 +139,12 @@ TEXT: dict[str, str] = {
     ),
     "_far": "{name} {far:pct} far, {side95:px} of {field:px}",
     "theory_and_use": (
-        "{name} may see {field:px}, {share:pct} of the {image:px} image's side; half of the energy of its centre "
+        "{name} may see {field:px}, {share:pct} of the {image:px} image's {image:side}; half of the energy of its centre "
         "cell lies in a square of {side50:px}, 95 % in {side95:px}, and {far:pct} is far (random weights)."
     ),
     "theory_and_use.global": (
         "{name} may see all of any image, from {global_from} on; on its finite paths {field:px}, {share:pct} of "
-        "the {image:px} side. Half of the energy of its centre cell lies in a square of {side50:px}, 95 % in "
+        "the {image:px} image's {image:side}. Half of the energy of its centre cell lies in a square of {side50:px}, 95 % in "
         "{side95:px}, and {far:pct} is far (random weights)."
     ),
     "theory_and_use.whole": (
@@ -153,31 +160,31 @@ TEXT: dict[str, str] = {
     ),
     # ---- growth
     "growth_stops": (
-        "{name}'s field stops growing at {layer}, at {field:px}, {share:pct} of the image's {image:px}. "
+        "{name}'s field stops growing at {layer}, at {field:px}, {share:pct} of the {image:px} image's {image:side}. "
         "Most of it, {added:px}, comes from {stage:span}, at {macs_per_pixel:si} MACs "
         "a pixel."
     ),
     "growth_stops.resampled": (
-        "{name}'s field stops growing at {layer}, at {field:px}, {share:pct} of the image's {image:px}; "
+        "{name}'s field stops growing at {layer}, at {field:px}, {share:pct} of the {image:px} image's {image:side}; "
         "upsampling adds {resampling:px} by reading neighbouring cells, no new context. Most of the field, "
         "{added:px}, comes from {stage:span}, at {macs_per_pixel:si} MACs a pixel."
     ),
     "growth_stops.global": (
-        "{name}'s finite paths stop growing at {layer}, at {field:px}, {share:pct} of the image's {image:px}; "
+        "{name}'s finite paths stop growing at {layer}, at {field:px}, {share:pct} of the {image:px} image's {image:side}; "
         "{global_from} reads the whole map beside them. Most of the finite field, {added:px}, comes from {stage:span}, "
         "at {macs_per_pixel:si} MACs a pixel."
     ),
     # ---- paths
     "missing_path.global": (
         "Missing in {lacking:layers}, present in {name}: {module} sends {count} independent branches out of {fork}, "
-        "which read {branches:each:_cells} of {map} cells a side, and {global:layers} reads all of them at once."
+        "which read {branches:each:_cells} of {map:cells}, and {global:layers} reads all of them at once."
     ),
     "missing_path.rates": (
         "Missing in {lacking:layers}, present in {name}: {module} sends {count} independent branches out of {fork}, "
-        "which read {branches:each:_cells} of {map} cells a side: several scales at once, but no path that reads "
+        "which read {branches:each:_cells} of {map:cells}: several scales at once, but no path that reads "
         "the whole map."
     ),
-    "_cells": "{cells} ({name})",
+    "_cells": "{cells:axes} ({name})",
     "gap": (
         "{low} against {high}: pixel energy from far away is {low_far:pct} against {high_far:pct}, and the far "
         "share of the coherent response of the head {low_coherent:pct} against {high_coherent:pct}. With only "
@@ -359,8 +366,8 @@ TEXT: dict[str, str] = {
         "Global context is not always wanted."
     ),
     "step": (
-        "{before} to {after}: the head reads {cells:layers} of {map} cells a side, then {new_cells:layers} of "
-        "{new_map}. Deepest stride {deepest:num} to {new_deepest:num}, score stride {stride:num} to "
+        "{before} to {after}: the head reads {cells:layers} of {map:cells}, then {new_cells:layers} of "
+        "{new_map:cells}. Deepest stride {deepest:num} to {new_deepest:num}, score stride {stride:num} to "
         "{new_stride:num}; finite field {field:px} to {new_field:px}, 95 % square {side95:px} to {new_side95:px}, "
         "far energy {far:pct} to {new_far:pct} (random weights); {macs:si} to {new_macs:si} MACs, {params:si} to "
         "{new_params:si} parameters. Published for one part of the step alone, {measured:each:_measured}"

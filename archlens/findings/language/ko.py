@@ -6,6 +6,7 @@ AND = ", "
 TO = "–"
 TIMES = "{}배"
 UNKNOWN = "알 수 없음"
+CELLS = ("한 변 {} cell", "{} cell")
 
 WORDS: dict[str, str] = {
     "none": "없음",
@@ -15,10 +16,14 @@ WORDS: dict[str, str] = {
     "assumed": "random weight에서의 기댓값",
     "measured": "이 장치에서 측정",
     "published": "논문의 실측값",
+    "side": "변",
+    "first_side": "첫 변",
     "top": "위",
     "bottom": "아래",
     "left": "왼쪽",
     "right": "오른쪽",
+    **{f"axis{i}_first": f"축 {i} 앞" for i in range(3)},
+    **{f"axis{i}_last": f"축 {i} 뒤" for i in range(3)},
     "skips": "FCN의 pool4, pool3 skip",
     "field_of_view": "rate 4의 4x4 대신 rate 12의 3x3 fc6",
     "serial_context": "직렬 context module(Large)",
@@ -69,12 +74,13 @@ LABELS: dict[str, str] = {
     "field": "field", "far": "far energy", "side50": "energy 50 %의 변", "side95": "energy 95 %의 변",
     "coherent": "coherent far", "coherent_far": "coherent far", "far_share": "자체 far energy",
     "low_field": "앞의 field", "high_field": "뒤의 field", "difference": "차이",
-    "low_share": "영상 대비, 앞", "high_share": "영상 대비, 뒤",
+    "low_share": "변 대비, 앞", "high_share": "변 대비, 뒤",
     "low_coherent": "coherent far, 앞", "high_coherent": "coherent far, 뒤",
     "low_far": "far energy, 앞", "high_far": "far energy, 뒤", "items": "항목",
     "deep": "가장 깊은 stream만 계산", "skips_dilute.deep": "가장 깊은 stream", "border": "경계의 energy",
     "global_from": "global 시작", "finer": "촘촘한 stream", "finer_share": "그 비율", "deep_share": "가장 깊은 stream의 비율",
     "deep_side95": "가장 깊은 stream: energy 95 %의 변", "deep_far": "가장 깊은 stream: far energy",
+    "theory_and_use.share": "변 대비", "growth_stops.share": "변 대비", "by_size.share": "변 대비",
     "layer": "layer", "resampling": "resampling이 더한 것", "stage": "가장 많이 더하는 stage", "added": "더한 것",
     "macs_per_pixel": "1 px당 MACs", "lacking": "없는 네트워크", "module": "context module",
     "fork": "읽는 map", "map": "한 변 cell", "shape": "map 크기", "window": "window, cell", "count": "개수", "branches": "branch", "cells": "한 변 cell",
@@ -113,7 +119,7 @@ TEXT: dict[str, str] = {
     # ---- reach and use
     "reach_is_not_it": (
         "차이는 도달 범위가 아니다. {image:px} 영상에서 유한 경로의 receptive field는 {low} {low_field:px}, {high} "
-        "{high_field:px}이다({low_share:pct}, {high_share:pct}; 차이 {difference:px}). 그러나 head가 읽는 feature map의 "
+        "{high_field:px}이다({image:side}의 {low_share:pct}, {high_share:pct}; 차이 {difference:px}). 그러나 head가 읽는 feature map의 "
         "먼 영역 전체가 함께 변할 때, 그 영역이 응답에서 차지하는 비율은 {low} {low_coherent:pct}, {high} "
         "{high_coherent:pct}이다(random weight)."
     ),
@@ -123,66 +129,66 @@ TEXT: dict[str, str] = {
     ),
     "far_use.deep": (
         "볼 수 있는 범위가 아니라 쓰는 범위: {image:px} 영상의 절반 크기 중앙 정사각형 밖의 pixel energy 비율, energy의 95 %를 담는 "
-        "정사각형의 한 변, 이론적 크기(random weight; {deep:layers}는 가장 깊은 stream만 계산하므로 유리한 값이다): "
+        "정사각형의 한 변, 이론적 크기(random weight; {deep:layers}은(는) 가장 깊은 stream만 계산하므로 유리한 값이다): "
         "{items:each:_far}."
     ),
     "_far": "{name} far {far:pct}, {field:px} 중 {side95:px}",
     "theory_and_use": (
-        "{name}의 이론적 receptive field는 {field:px}로 {image:px} 영상 변의 {share:pct}이다. 중앙 cell의 energy 절반은 "
+        "{name}의 이론적 receptive field는 {field:px}로 {image:px} 영상 {image:side}의 {share:pct}이다. 중앙 cell의 energy 절반은 "
         "{side50:px}, 95 %는 {side95:px} 정사각형 안에 있고, {far:pct}가 멀리 있다(random weight)."
     ),
     "theory_and_use.global": (
-        "{name}는 {global_from}부터 영상 전체를 볼 수 있다. 유한 경로는 {field:px}로 {image:px} 변의 {share:pct}이다. 중앙 "
+        "{name}은(는) {global_from}부터 영상 전체를 볼 수 있다. 유한 경로는 {field:px}로 {image:px} 영상 {image:side}의 {share:pct}이다. 중앙 "
         "cell의 energy 절반은 {side50:px}, 95 %는 {side95:px} 정사각형 안에 있고, {far:pct}가 멀리 있다(random weight)."
     ),
     "theory_and_use.whole": (
-        "{name}는 {global_from}부터 어떤 영상이든 전체를 보며, global이 아닌 경로가 없다. 중앙 cell의 energy 절반은 {side50:px}, "
+        "{name}은(는) {global_from}부터 어떤 영상이든 전체를 보며, global이 아닌 경로가 없다. 중앙 cell의 energy 절반은 {side50:px}, "
         "95 %는 {image:px} 중 {side95:px} 정사각형 안에 있고, {far:pct}가 멀리 있다(random weight)."
     ),
     "skips_dilute": (
-        "{name}는 깊은 score에 더 촘촘한 score를 더한다. random weight에서 cell energy의 {finer_share:pct}는 {finer}, "
-        "{deep_share:pct}는 {deep}를 거친다. 95 %가 {side95:px} 안에 있지만, 깊은 stream만 보면 {deep_side95:px}이다(far "
+        "{name}은(는) 깊은 score에 더 촘촘한 score를 더한다. random weight에서 cell energy의 {finer_share:pct}는 {finer}, "
+        "{deep_share:pct}는 {deep}을(를) 거친다. 95 %가 {side95:px} 안에 있지만, 깊은 stream만 보면 {deep_side95:px}이다(far "
         "{deep_far:pct}). stream의 비중은 학습이 정하므로 두 값은 학습된 네트워크의 범위일 뿐 그 자체는 아니다."
     ),
     # ---- growth
     "growth_stops": (
-        "{name}의 receptive field는 {layer}에서 {field:px}(영상 {image:px}의 {share:pct})로 성장을 멈춘다. 가장 큰 증가 "
-        "{added:px}는 {stage:span}에서 오며, 1 px당 {macs_per_pixel:si} MACs이다."
+        "{name}의 receptive field는 {layer}에서 {field:px}({image:px} 영상 {image:side}의 {share:pct})로 성장을 멈춘다. 가장 큰 증가 "
+        "{added:px}은 {stage:span}에서 오며, 1 px당 {macs_per_pixel:si} MACs이다."
     ),
     "growth_stops.resampled": (
-        "{name}의 receptive field는 {layer}에서 {field:px}(영상 {image:px}의 {share:pct})로 성장을 멈춘다. upsampling이 더하는 "
-        "{resampling:px}는 이웃 cell을 읽은 것일 뿐 새 context가 아니다. 가장 큰 증가 {added:px}는 {stage:span}에서 "
+        "{name}의 receptive field는 {layer}에서 {field:px}({image:px} 영상 {image:side}의 {share:pct})로 성장을 멈춘다. upsampling이 더하는 "
+        "{resampling:px}은 이웃 cell을 읽은 것일 뿐 새 context가 아니다. 가장 큰 증가 {added:px}은 {stage:span}에서 "
         "오며, 1 px당 {macs_per_pixel:si} MACs이다."
     ),
     "growth_stops.global": (
-        "{name}의 유한 경로는 {layer}에서 {field:px}(영상 {image:px}의 {share:pct})로 성장을 멈추고, 그 옆에서 {global_from}이 "
-        "map 전체를 읽는다. 유한 field의 가장 큰 증가 {added:px}는 {stage:span}에서 오며, 1 px당 "
+        "{name}의 유한 경로는 {layer}에서 {field:px}({image:px} 영상 {image:side}의 {share:pct})로 성장을 멈추고, 그 옆에서 {global_from}이(가) "
+        "map 전체를 읽는다. 유한 field의 가장 큰 증가 {added:px}은 {stage:span}에서 오며, 1 px당 "
         "{macs_per_pixel:si} MACs이다."
     ),
     # ---- paths
     "missing_path.global": (
-        "{lacking:layers}에 없는 것이 {name}에 있다: {module}는 {fork}에서 독립적인 branch {count}개를 내며, 한 변 {map} cell 중 "
-        "{branches:each:_cells}을 읽고, {global:layers}는 전체를 한 번에 읽는다."
+        "{lacking:layers}에 없는 것이 {name}에 있다: {module}은(는) {fork}에서 독립적인 branch {count}개를 내며, {map:cells} 중 "
+        "{branches:each:_cells}을(를) 읽고, {global:layers}은(는) 전체를 한 번에 읽는다."
     ),
     "missing_path.rates": (
-        "{lacking:layers}에 없는 것이 {name}에 있다: {module}는 {fork}에서 독립적인 branch {count}개를 내며, 한 변 {map} cell 중 "
-        "{branches:each:_cells}을 읽는다. 여러 scale을 함께 보지만 map 전체를 읽는 경로는 없다."
+        "{lacking:layers}에 없는 것이 {name}에 있다: {module}은(는) {fork}에서 독립적인 branch {count}개를 내며, {map:cells} 중 "
+        "{branches:each:_cells}을(를) 읽는다. 여러 scale을 함께 보지만 map 전체를 읽는 경로는 없다."
     ),
-    "_cells": "{cells}({name})",
+    "_cells": "{cells:axes}({name})",
     "gap": (
         "{low} 대 {high}: 먼 pixel energy는 {low_far:pct} 대 {high_far:pct}, head의 coherent response 중 먼 영역의 비율은 "
-        "{low_coherent:pct} 대 {high_coherent:pct}이다. {module}에서 {left}만 남기면 {high}는 {cut_far:pct}와 "
+        "{low_coherent:pct} 대 {high_coherent:pct}이다. {module}에서 {left}만 남기면 {high}은(는) {cut_far:pct}와 "
         "{cut_coherent:pct}를 유지한다. 차이 가운데 energy로는 {trunk:pct}, coherent response로는 {trunk_coherent:pct}가 trunk의 몫이고 나머지가 "
         "module의 몫이다(random weight)."
     ),
     "gap.energy_less": (
         "pixel energy로는 교과서의 설명이 맞지 않는다: {low}의 가장 깊은 stream은 {low_far:pct}가 멀리 있어 {high}의 "
-        "{high_far:pct}보다 작지 않다. coherent response로는 맞다: 먼 영역의 비율이 {low}의 head는 {low_coherent:pct}, {high}는 "
-        "{high_coherent:pct}이고, {module}에서 {left}만 남기면 {cut_coherent:pct}(energy {cut_far:pct})이다. {module}가 더하는 "
+        "{high_far:pct}보다 작지 않다. coherent response로는 맞다: 먼 영역의 비율이 {low}의 head는 {low_coherent:pct}, {high}은(는) "
+        "{high_coherent:pct}이고, {module}에서 {left}만 남기면 {cut_coherent:pct}(energy {cut_far:pct})이다. {module}이(가) 더하는 "
         "것은 먼 증거의 수집이다(random weight)."
     ),
     "lenses_differ": (
-        "{name}에서 두 관점이 갈린다: {branch}는 {fork}에서 pixel energy의 {share:pct}뿐이지만, 먼 영역 전체의 변화에 대한 응답의 "
+        "{name}에서 두 관점이 갈린다: {branch}은(는) {fork}에서 pixel energy의 {share:pct}뿐이지만, 먼 영역 전체의 변화에 대한 응답의 "
         "{coherent:pct}를 낸다. 모든 cell에 같은 작은 gradient를 주므로 pixel 하나는 거의 보이지 않고 영역은 energy의 "
         "{gathering:times}로 보인다. 먼 영역의 비율은 energy로 {far:pct}, coherent response로 {coherent_far:pct}이다(random weight)."
     ),
@@ -193,7 +199,7 @@ TEXT: dict[str, str] = {
     ),
     "_agree": "{name} energy {far:pct}, coherent {coherent:pct}",
     "roles": (
-        "{name}의 {module} branch(random weight; 먼 energy는 {top}이 {far:pct}로 가장 많다): {items:each:_role}."
+        "{name}의 {module} branch(random weight; 먼 energy는 {top}이(가) {far:pct}로 가장 많다): {items:each:_role}."
     ),
     "_role": (
         "{name} {window:by} cell 중 {read}개를 읽음, energy {share:pct}, far energy {far:pct}, coherent far response "
@@ -203,7 +209,7 @@ TEXT: dict[str, str] = {
     "module_cut": (
         "{name}에서 {left}만 남기고 branch를 모두 자르면 far energy는 {far:pct}에서 {cut_far:pct}로, 95 % 정사각형은 {side95:px}에서 "
         "{cut_side95:px}로, head의 coherent far 비율은 {coherent:pct}에서 {cut_coherent:pct}로 바뀌고, {macs:si} "
-        "MACs({macs_share:pct})와 parameter {params:si}개가 준다. 가장 아쉬운 branch는 {worst}로, 없으면 far가 "
+        "MACs({macs_share:pct})와 parameter {params:si}개가 준다. 가장 아쉬운 branch는 {worst}(으)로, 없으면 far가 "
         "{worst_far:pct}이다(random weight)."
     ),
     "one_bin.more": (
@@ -230,11 +236,11 @@ TEXT: dict[str, str] = {
     ),
     # ---- degeneration, position, size
     "degenerate": (
-        "{name}의 {branch}(rate {rate})는 {shape:by} map에서 평균 {taps}개 tap 중 {mean_taps:num}개만 남고 나머지는 padding을 "
+        "{name}의 {branch}(rate {rate})은(는) {shape:by} map에서 평균 {taps}개 tap 중 {mean_taps:num}개만 남고 나머지는 padding을 "
         "읽는다."
     ),
     "degenerate.point": (
-        "{name}의 {branch}는 가장 많이 보아야 할 중앙에서 1x1이 된다: rate {rate}, {shape:by} map에서 중앙 cell은 {taps}개 tap 중 "
+        "{name}의 {branch}은(는) 가장 많이 보아야 할 중앙에서 1x1이 된다: rate {rate}, {shape:by} map에서 중앙 cell은 {taps}개 tap 중 "
         "{centre_taps}개만 남고(평균 {mean_taps:num}, 구석 {corner_taps}) 나머지는 padding을 읽는다. 비용은 {macs:si} MACs, "
         "parameter {params:si}개이다."
     ),
@@ -247,7 +253,7 @@ TEXT: dict[str, str] = {
     ),
     "_position": "{name} {corner:pct}, {edge:pct}, {centre:pct}(평균 {mean:pct})",
     "by_window.grid": (
-        "{name}의 bin은 고정 grid이다: {rows}행의 cell이 {items:each:_grid}를 나누어 쓴다. bin 가장자리의 cell은 자기 주변이 아니라 "
+        "{name}의 bin은 고정 grid이다: {rows}행의 cell이 {items:each:_grid}을(를) 나누어 쓴다. bin 가장자리의 cell은 자기 주변이 아니라 "
         "bin만큼 보며, 경계에서 잃는 것이 없다."
     ),
     "_grid": "window {windows}개({name}, 최대 {cells} cell)",
@@ -271,21 +277,21 @@ TEXT: dict[str, str] = {
     "_resolution": "{name} 가장 깊은 stride {deepest:num}, score stride {cell:num}({shape:by})",
     # ---- cost
     "cost": (
-        "{name}의 {module}는 {macs:si} MACs(전체의 {macs_share:pct})와 parameter {params:si}개가 든다. branch를 합치는 convolution은 "
+        "{name}의 {module}은(는) {macs:si} MACs(전체의 {macs_share:pct})와 parameter {params:si}개가 든다. branch를 합치는 convolution은 "
         "없다."
     ),
     "cost.fusion": (
-        "{name}의 {module}는 {macs:si} MACs(전체의 {macs_share:pct})와 parameter {params:si}개, branch를 합치는 {fusion}은 따로 "
+        "{name}의 {module}은(는) {macs:si} MACs(전체의 {macs_share:pct})와 parameter {params:si}개, branch를 합치는 {fusion}은(는) 따로 "
         "{fusion_macs:si}({fusion_share:pct})와 {fusion_params:si}개가 든다. context의 비용이라 할 때 어느 쪽인지 밝혀야 한다."
     ),
-    "time": "{name}는 {device}에서 {latency:ms}가 걸린다({dtype}, batch {batch}).",
+    "time": "{name}은(는) {device}에서 {latency:ms}가 걸린다({dtype}, batch {batch}).",
     "time.module": (
-        "{name}는 {device}에서 {latency:ms}가 걸린다({dtype}, batch {batch}). {module}는 {module_seconds:ms}로, layer 시간의 "
+        "{name}은(는) {device}에서 {latency:ms}가 걸린다({dtype}, batch {batch}). {module}은(는) {module_seconds:ms}로, layer 시간의 "
         "{module_share:pct}, MACs의 {macs_share:pct}이다."
     ),
     "time.fusion": (
-        "{name}는 {device}에서 {latency:ms}가 걸린다({dtype}, batch {batch}). {module}는 {module_seconds:ms}로, layer 시간의 "
-        "{module_share:pct}, MACs의 {macs_share:pct}이다. branch를 합치는 {fusion}은 {fusion_seconds:ms}로, {fusion_share:pct}와 "
+        "{name}은(는) {device}에서 {latency:ms}가 걸린다({dtype}, batch {batch}). {module}은(는) {module_seconds:ms}로, layer 시간의 "
+        "{module_share:pct}, MACs의 {macs_share:pct}이다. branch를 합치는 {fusion}은(는) {fusion_seconds:ms}로, {fusion_share:pct}와 "
         "{fusion_macs_share:pct}이다."
     ),
     "totals": "비용과 head의 coherent response 중 far 비율: {items:each:_total}.",
@@ -298,7 +304,7 @@ TEXT: dict[str, str] = {
         "작다."
     ),
     "unproductive.global": (
-        "{image:px}에서 {name}의 layer {count}개는 Richter et al.(2021)의 기준으로 context를 더할 수 없다: {first}는 이미 영상 전체를 "
+        "{image:px}에서 {name}의 layer {count}개는 Richter et al.(2021)의 기준으로 context를 더할 수 없다: {first}은(는) 이미 영상 전체를 "
         "보는 map을 읽는다. {macs:si} MACs({macs_share:pct})이다. 이 기준은 classifier에 대한 것이다: {everywhere}개가 모든 "
         "위치에서 영상 전체를 보고, {shortest}개는 가장 짧은 경로로도 그러하며, 쓰는 범위는 덮는 범위보다 작다."
     ),
@@ -307,7 +313,7 @@ TEXT: dict[str, str] = {
         "시작해야 한다."
     ),
     "overlap.never": (
-        "{name}는 어떤 overlap으로도 tile과 전체 영상의 결과가 같아지지 않는다: {source}가 입력 전체를 읽는다. 유한 경로의 여백은 "
+        "{name}은(는) 어떤 overlap으로도 tile과 전체 영상의 결과가 같아지지 않는다: {source}이(가) 입력 전체를 읽는다. 유한 경로의 여백은 "
         "{items:each:_margin}이고, tile은 {multiple:px}의 배수에서 시작한다."
     ),
     "_margin": "{side:word} {pixels:px}",
@@ -317,16 +323,16 @@ TEXT: dict[str, str] = {
         "{released:px}이다."
     ),
     "advice.image_pooling": (
-        "{name}를 넓히려면: {target}에 image-level branch(mean, 1x1, add)를 두면 field가 global이 된다. head의 coherent far 비율은 "
+        "{name}을(를) 넓히려면: {target}에 image-level branch(mean, 1x1, add)를 두면 field가 global이 된다. head의 coherent far 비율은 "
         "{coherent:pct}에서 {new_coherent:pct}로, far energy는 {far:pct}에서 {new_far:pct}로 바뀌고, {macs:si} "
         "MACs({macs_share:pct})와 parameter {params:si}개가 든다(random weight)."
     ),
     "advice.double_rate": (
-        "{name}를 넓히려면: {target}의 rate를 두 배로 하면 field는 {field:px}에서 {new_field:px}로, 95 % 정사각형은 {side95:px}에서 "
+        "{name}을(를) 넓히려면: {target}의 rate를 두 배로 하면 field는 {field:px}에서 {new_field:px}로, 95 % 정사각형은 {side95:px}에서 "
         "{new_side95:px}로, far energy는 {far:pct}에서 {new_far:pct}로 바뀌며 MACs와 parameter는 그대로이다(random weight)."
     ),
     "advice.fit_rates": (
-        "이 입력 크기에서 {name}의 branch를 모두 쓰려면: rate {rate}에서 {target:layers}는 중앙에서 tap을 모두 유지한다. far energy는 "
+        "이 입력 크기에서 {name}의 branch를 모두 쓰려면: rate {rate}에서 {target:layers}은(는) 중앙에서 tap을 모두 유지한다. far energy는 "
         "{far:pct}에서 {new_far:pct}로, 95 % 정사각형은 {side95:px}에서 {new_side95:px}로 바뀌며 MACs와 parameter는 "
         "그대로이다(random weight; 학습된 weight는 그 rate에 묶여 있다)."
     ),
@@ -337,7 +343,7 @@ TEXT: dict[str, str] = {
         "global context가 늘 이로운 것은 아니다."
     ),
     "step": (
-        "{before}에서 {after}로: head가 한 변 {map} cell 중 {cells:layers}을 읽다가 {new_map} 중 {new_cells:layers}을 읽는다. 가장 깊은 "
+        "{before}에서 {after}(으)로: head가 {map:cells} 중 {cells:layers}을(를) 읽다가 {new_map:cells} 중 {new_cells:layers}을(를) 읽는다. 가장 깊은 "
         "stride {deepest:num}에서 {new_deepest:num}, score stride {stride:num}에서 {new_stride:num}; 유한 field {field:px}에서 "
         "{new_field:px}, 95 % 정사각형 {side95:px}에서 {new_side95:px}, far energy {far:pct}에서 {new_far:pct}(random weight); "
         "{macs:si}에서 {new_macs:si} MACs, parameter {params:si}에서 {new_params:si}. 이 단계의 한 부분만에 대한 논문 실측, "

@@ -8,6 +8,7 @@ from typing import Literal
 
 from archlens.probes.profile.layer_profile import LayerProfile
 from archlens.probes.profile.roofline import Ceilings
+from archlens.words import digits, duration, memory, percent, si
 
 Cause = Literal["no MACs", "memory", "slow kernel", "overhead", "fast kernel"]
 LEAST = 0.01  # shares that differ by less are no news
@@ -62,28 +63,27 @@ def find_mismatches(layers: Sequence[LayerProfile], roof: Ceilings, most: int = 
 
 def _explain(p: LayerProfile, mac_share: float, seconds: float, roof: Ceilings, usual: float) -> Mismatch:
     share = p.roof_share or 0.0
-    mb = p.moved / 1e6
     cause: Cause
-    at = f"{share:.0%} of its ceiling (the network: {usual:.0%})"
+    at = f"{percent(share)} of its ceiling (the network: {percent(usual)})"
     if p.share < mac_share:
         cause = "fast kernel"
         why = f"its kernel reaches {at}"
     elif seconds < OVERHEAD_SECONDS and share < FAR_FROM_ROOF:
         cause = "overhead"
-        why = f"{seconds * 1e6:.0f} µs for work of {p.roof_seconds * 1e6:.1f} µs: the call costs more"
+        why = f"{duration(seconds)} for work of {duration(p.roof_seconds)}: the call costs more"
     elif not p.macs:
         cause = "no MACs"
-        why = f"no MACs, but {mb:.1f} MB to move, at {share:.0%} of the copy ceiling"
+        why = f"no MACs, but {memory(p.moved)} to move, at {percent(share)} of the copy ceiling"
         if p.bound == "compute":
-            why = f"no MACs, but {p.elementwise / 1e6:.1f} M elementwise operations"
+            why = f"no MACs, but {si(p.elementwise)} elementwise operations"
     elif p.bound == "memory":
         cause = "memory"
         why = (
-            f"{p.intensity or 0.0:.1f} FLOP/byte, below the ridge of {roof.ridge:.1f}: memory-bound, at "
-            f"{share:.0%} of the copy ceiling"
+            f"{digits(p.intensity or 0.0)} FLOP/byte, below the ridge of {digits(roof.ridge)}: memory-bound, "
+            f"at {percent(share)} of the copy ceiling"
         )
     else:
         cause = "slow kernel"
         why = f"compute-bound, and its kernel reaches {at}"
-    sentence = f"{p.name}: {p.share:.1%} of the time, {mac_share:.1%} of the MACs: {why}"
+    sentence = f"{p.name}: {percent(p.share)} of the time, {percent(mac_share)} of the MACs: {why}"
     return Mismatch(p.name, p.share, mac_share, cause, p.roof_share, p.intensity, sentence)

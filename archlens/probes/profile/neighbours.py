@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import torch
 
+from archlens.words import count, digits, memory, number, percent
+
 # Bits of NVML's clocks-event reasons (nvml.h) that make a timing unfit.
 THROTTLED = {
     0x4: "power cap",
@@ -117,16 +119,15 @@ def remarks(before: CardState | None, after: CardState | None, capped: bool = Tr
     out: list[str] = []
     others = {**(before.others if before else {}), **(after.others if after else {})}
     if others:
-        gib = sum(others.values()) / 2**30
         out.append(
-            f"{len(others)} other process{'es' if len(others) > 1 else ''} on the card, "
-            f"holding {gib:.1f} GiB: times may include theirs"
+            f"{count(len(others), 'other process', 'other processes')} on the card, "
+            f"holding {memory(sum(others.values()))}: times may include theirs"
         )
     if before is not None and before.utilization is not None and before.utilization > 20:
-        out.append(f"the card was {before.utilization:.0f} % busy before the measurement began")
+        out.append(f"the card was {percent(before.utilization / 100)} busy before the measurement began")
     reasons = [r for r in after.throttled if capped or r != THROTTLED[0x4]] if after is not None else []
     if after is not None and reasons:
-        clock = f" at {after.clock:.0f} MHz" if after.clock else ""
+        clock = f" at {digits(after.clock)} MHz" if after.clock else ""
         out.append(f"the card was throttled{clock}: {', '.join(reasons)}")
     return out
 
@@ -142,7 +143,7 @@ def drift(seconds: Sequence[float]) -> str | None:
         return None
     word = "slower" if change > 0 else "faster"
     return (
-        f"the last third of the runs was {abs(change):.0%} {word} than the first: "
+        f"the last third of the runs was {percent(abs(change))} {word} than the first: "
         "throttling, other work on the machine, or too short a warm-up"
     )
 
@@ -170,10 +171,11 @@ class Others:
 
     def remark(self) -> str | None:
         """A sentence where they were more than a tenth of the machine."""
-        taken, count = self.processors(), os.cpu_count() or 1
-        if taken is None or taken <= max(OTHERS * count, 0.2):
+        taken, all_of = self.processors(), os.cpu_count() or 1
+        if taken is None or taken <= max(OTHERS * all_of, 0.2):
             return None
-        return f"other work kept {taken:.1f} of {count} processors busy: times include waiting for it"
+        busy = f"{digits(taken)} of {number(all_of)} processors"
+        return f"other work kept {busy} busy: times include waiting for it"
 
 
 def _work() -> tuple[float, float, float] | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from archlens.render.graph.drawing import Block, Drawing
 from archlens.render.graph.fold import MERGES, MOVES_FIELD, head
 from archlens.render.operations import operation
+from archlens.render.text.table import shared
 from archlens.report import FieldReport, LayerReport, Report
 from archlens.words import axes, by, count, memory, percent, px, si
 
@@ -32,8 +33,7 @@ class Card:
         field: Theoretical receptive field; first -> last of a run.
         cost: Share of the network's MACs, over all repeats.
         extra: Further lines: the value it is coloured by, marks.
-        idle: Layers in it that can add no context, and
-        windows: of how many with a window; 0 where the mark is off.
+        idle: Layers in it that can add no context.
         tooltip: All of it in words, with what a unit sees at this size.
     """
 
@@ -90,18 +90,18 @@ def card(report: Report, shown: Drawing, box: Block, around: str = "", extra: Se
 
 def _with_tooltip(made: Card, report: Report, box: Block, last: LayerReport, cost: int, share: str) -> Card:
     where = f"{box.name} … {box.last}" if box.count > 1 else box.name
-    lines = [f"{where}: {made.title} {made.tail} {made.count}".strip()]
-    lines.append(f"output {made.shape}")
-    lines.append(
-        f"receptive field {field_words(report.layers[box.repeats[0][-1]].rf, last.rf, full=True)} px"
-    )
-    if last.rf is not None:
-        seen = last.rf.visible
-        lines.append(f"its centre unit sees {seen.words(report.input_shape[2:]) if seen else 'nothing'}")
-    lines.append(f"{si(cost)} MACs{f' ({share})' if share else ''}")
-    lines.append(f"{si(sum(report.layers[r].params for r in box.rows))} parameters")
-    if made.idle:
-        lines.append(f"{count(made.idle, 'layer')} whose input already spans the image")
+    field = field_words(report.layers[box.repeats[0][-1]].rf, last.rf, full=True)
+    seen = None if last.rf is None else last.rf.visible
+    sees = seen.words(report.input_shape[2:]) if seen else "nothing"
+    lines = [
+        f"{where}: {made.title} {made.tail} {made.count}".strip(),
+        f"output {made.shape}",
+        f"receptive field {field} px",
+        *([f"its centre unit sees {sees}"] if last.rf is not None else []),
+        f"{si(cost)} MACs{f' ({share})' if share else ''}",
+        f"{si(sum(report.layers[r].params for r in box.rows))} parameters",
+        *([f"{count(made.idle, 'layer')} whose input already spans the image"] if made.idle else []),
+    ]
     return replace(made, tooltip="\n".join(lines))
 
 
@@ -110,12 +110,7 @@ def relative(box: Block, around: str) -> str:
     name = _less(box.name, around)
     if box.count == 1:
         return name
-    end = box.last.split(".")
-    start = box.name.split(".")
-    same = 0
-    while same < min(len(end), len(start)) - 1 and end[same] == start[same]:
-        same += 1
-    return f"{name} … {'.'.join(end[same:])}"
+    return f"{name} … {box.last.removeprefix(shared(box.last, box.name))}"
 
 
 def _less(name: str, around: str) -> str:
@@ -225,8 +220,6 @@ def _repeated(path: Sequence[str]) -> str:
 
 # ------------------------------------------------------------------ values to colour by
 
-COLOUR_BY = ("stride", "rf", "erf", "macs", "params", "memory")
-
 
 def values(
     report: Report, box: Block, by_what: str, erf: Mapping[str, float] | None = None
@@ -250,7 +243,7 @@ def values(
         return max(float(s) / n for s, n in zip(last.rf.size, image, strict=True) if s is not None), ""
     if by_what == "erf":
         side = (erf or {}).get(last.name)
-        return (None, "") if side is None else (side / image[0], f"ERF 50 %: {px(side)} px")
+        return (None, "") if side is None else (side / max(image), f"ERF 50 %: {px(side)} px")
     key = {"macs": "macs", "params": "params", "memory": "activation_bytes"}[by_what]
     total = sum(getattr(r, key) for r in report.layers)
     own = sum(getattr(r, key) for r in rows)

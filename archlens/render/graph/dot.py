@@ -14,13 +14,13 @@ from typing import Any
 
 import graphviz
 
-from archlens.render.colours import CONTEXT, INK, NONE, PAPER, SKIP, SOFT, STEPS, TEXT
-from archlens.render.graph.cards import COLOUR_BY, Card, card, values
+from archlens.render.colours import COLOUR_BY, CONTEXT, INK, NONE, PAPER, SKIP, SOFT, STEPS, TEXT
+from archlens.render.graph.cards import Card, card, values
 from archlens.render.graph.drawing import Block, Drawing, Frame, Line, Shown, drawing
 from archlens.render.graph.layout import lay_out
 from archlens.render.svg import finish
 from archlens.report import Report
-from archlens.words import by, percent, si
+from archlens.words import by, number, percent, si
 
 FONT = "Helvetica,Arial,sans-serif"
 BIG, SMALL = 12, 10
@@ -48,8 +48,6 @@ class GraphStyle:
         colour_by: stride | rf | erf | macs | params | memory.
         idle: Mark the layers that can add no context at this input size.
         erf: Layer -> side of the square with half the gradient energy, px; for `colour_by="erf"`.
-        prefix: Put before every id.
-        links: Make every box a link to `#layer=NAME`.
     """
 
     depth: int | None = None
@@ -57,8 +55,6 @@ class GraphStyle:
     colour_by: str = "stride"
     idle: bool = True
     erf: Mapping[str, float] | None = None
-    prefix: str = ""
-    links: bool = False
 
 
 def graph_dot(report: Report, style: GraphStyle | None = None) -> str:
@@ -81,7 +77,7 @@ def graph_svg(report: Report, style: GraphStyle | None = None) -> str:
     """
     style = style or GraphStyle()
     drawn = lay_out(graph_dot(report, style), "svg").decode("utf-8")
-    return finish(drawn, prefix=style.prefix, standalone=True, label=f"Graph of {report.name}")
+    return finish(drawn, f"Graph of {report.name}")
 
 
 def graph_element(report: Report, prefix: str) -> tuple[str, dict[str, str]]:
@@ -90,11 +86,11 @@ def graph_element(report: Report, prefix: str) -> tuple[str, dict[str, str]]:
     Raises:
         MissingPackageError: Nothing is installed that lays graphs out.
     """
-    style = GraphStyle(prefix=prefix)
+    style = GraphStyle()
     shown = drawing(report, style.depth, style.fold)
     drawn = lay_out(_Writer(report, shown, style).text(), "svg").decode("utf-8")
     ids = {report.layers[row].name: prefix + _box_id(report, box) for box in shown.boxes for row in box.rows}
-    return finish(drawn, prefix=prefix, standalone=False, label=f"Graph of {report.name}"), ids
+    return finish(drawn, f"Graph of {report.name}", prefix), ids
 
 
 def graph_image(report: Report, form: str, style: GraphStyle | None = None) -> bytes:
@@ -208,8 +204,6 @@ class _Writer:
             look |= {"color": CONTEXT, "penwidth": "2.2", "class": look["class"] + " context"}
         elif self.shown.skip_rows & set(box.rows):
             look |= {"color": SKIP, "penwidth": "2.2", "class": look["class"] + " skip"}
-        if self.style.links:
-            look["href"] = "#layer=" + _quote(self.report.layers[box.repeats[-1][-1]].name)
         dot.node(
             _node(box.index), label=label, width=f"{width / 72:.2f}", height=f"{height / 72:.2f}",
             id=_box_id(self.report, box), tooltip=graphviz.escape(_clean(made.tooltip, "\n")), **look,
@@ -246,8 +240,7 @@ class _Writer:
     # -------------------------------------------------------------- colours
 
     def fill(self, value: float | None) -> str:
-        step = self.step(value)
-        return NONE if step is None else STEPS[step]
+        return NONE if (step := self.step(value)) is None else STEPS[step]
 
     def step(self, value: float | None) -> int | None:
         if value is None:
@@ -270,7 +263,7 @@ class _Writer:
         ]
         named = {
             "stride": "stride in input pixels", "rf": "receptive field / image side", "macs": "share of MACs",
-            "erf": "effective field (50 % square) / image side", "params": "share of parameters",
+            "erf": "effective field (50 % square) / longer image side", "params": "share of parameters",
             "memory": "share of activation bytes",
         }[self.style.colour_by]  # fmt: skip
         marks = {
@@ -298,7 +291,7 @@ def _legend(by_what: str) -> list[tuple[int | None, str, str]]:
     """(step, fill, words) of each colour."""
     edges = _edges(by_what)
     if by_what == "stride":
-        out = [(i, STEPS[i], f"{e:g}") for i, e in enumerate(STRIDES)]
+        out = [(i, STEPS[i], number(e)) for i, e in enumerate(STRIDES)]
         out[-1] = (out[-1][0], out[-1][1], "32 or more")
         return [*out, (None, NONE, "none: whole-image pooling")]
     texts = [f"< {percent(edges[0])}"] + [f"≥ {percent(e)}" for e in edges]
@@ -310,19 +303,14 @@ def _legend(by_what: str) -> list[tuple[int | None, str, str]]:
 
 def _smallest_frame(shown: Drawing) -> Frame | None:
     """The innermost frame that holds the whole context module."""
-    best: Frame | None = None
-
-    def visit(content: Sequence[Shown]) -> None:
-        nonlocal best
-        for item in content:
-            if isinstance(item, Frame):
-                rows = {row for box in item.boxes for row in box.rows}
-                if shown.context_rows and shown.context_rows <= rows:
-                    best = item
-                    visit(item.content)
-
-    visit(shown.content)
+    best, inside = None, shown.content if shown.context_rows else ()
+    while frame := next((f for f in inside if isinstance(f, Frame) and _holds(f, shown.context_rows)), None):
+        best, inside = frame, frame.content
     return best
+
+
+def _holds(frame: Frame, rows: frozenset[int]) -> bool:
+    return rows <= {row for box in frame.boxes for row in box.rows}
 
 
 def _node(index: int) -> str:
@@ -354,9 +342,3 @@ def _em(c: str) -> float:
 def _clean(text: str, keep: str = "") -> str:
     """Without control characters, which XML cannot hold."""
     return "".join(c if c.isprintable() or c in keep else "�" for c in text)
-
-
-def _quote(name: str) -> str:
-    from urllib.parse import quote
-
-    return quote(name, safe="")

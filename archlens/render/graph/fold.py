@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from archlens.graph import Edge
 from archlens.report import LayerReport, Report
 
 LONGEST_PERIOD = 4
@@ -217,8 +216,8 @@ class _Maker:
         for period in range(1, LONGEST_PERIOD + 1):
             first = [row for item in items[at : at + period] for row in item.rows]
             wanted, before, count = self.signature(items[at : at + period]), first, 1
-            if period > 1 and self.is_run(items[at : at + period]):
-                continue
+            if period > 1 and len({self.signature([item]) for item in items[at : at + period]}) == 1:
+                continue  # all alike: the period is shorter
             while True:
                 begin = at + period * count
                 part = items[begin : begin + period]
@@ -231,10 +230,6 @@ class _Maker:
             if count > 1 and period * count > best[0] * best[1]:
                 best = (period, count)
         return best
-
-    def is_run(self, items: Sequence[Item]) -> bool:
-        """Whether all items are alike: then the period is shorter."""
-        return len({self.signature([item]) for item in items}) == 1
 
     def signature(self, items: Sequence[Item]) -> tuple[Any, ...]:
         """Operations, shapes, attributes and inner wiring; sources outside are numbered as they are read."""
@@ -273,22 +268,12 @@ def _structures(report: Report) -> list[tuple[Any, ...]]:
     """What makes two rows alike, wiring apart."""
     nodes = report.graph.nodes
 
-    def edge(of: Edge) -> tuple[Any, ...]:
-        return (of.steps, of.gate)
+    def alike(n: int) -> tuple[Any, ...]:
+        edges = tuple((edge.steps, edge.gate) for edge in nodes[n].edges)
+        return nodes[n].op, nodes[n].shape, edges, repr(sorted(nodes[n].attrs.items()))
 
-    out = []
-    for row, layer in zip(report.layers, report.graph.layers, strict=True):
-        parts = tuple(
-            (
-                nodes[n].op,
-                nodes[n].shape,
-                tuple(map(edge, nodes[n].edges)),
-                repr(sorted(nodes[n].attrs.items())),
-            )
-            for n in layer.nodes
-        )
-        out.append((row.op, row.kind, row.params, parts))
-    return out
+    pairs = zip(report.layers, report.graph.layers, strict=True)
+    return [(row.op, row.kind, row.params, *map(alike, layer.nodes)) for row, layer in pairs]
 
 
 def _name(item: Item) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -9,7 +10,7 @@ from archlens.findings.comparison import Comparison
 from archlens.findings.finding import Finding
 from archlens.findings.language import catalogue, claim, fill, listed, title
 from archlens.render.text.findings import essentials, glued
-from archlens.words import signed
+from archlens.words import number, signed
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,9 @@ class ShownFinding:
 
 def findings(result: Comparison) -> list[ShownFinding]:
     """The findings in their order; published figures have a section of their own."""
-    first = {id(f) for f in essentials(result.found)}
+    first = {id(f) for f in essentials(result.told)}
     out: list[ShownFinding] = []
-    for found in result.found:
+    for found in result.told:
         if found.confidence == "published":
             continue
         again = sum(1 for other in out if other.id.split(":")[0] == found.id)
@@ -65,32 +66,18 @@ def address(result: Comparison, found: Finding, layer: str) -> str:
     return "#" + urlencode({"model": result.names[best], "layer": layer})
 
 
-@dataclass(frozen=True)
-class PublishedRow:
-    """One published measurement: of what, mean IoU before and after in per cent, and where it stands."""
-
-    family: str
-    what: str
-    before: str
-    after: str
-    gain: str
-    setting: str
-    source: str
-
-
-def published(result: Comparison) -> list[PublishedRow]:
-    """The papers' own ablations of the networks on the page."""
+def published(result: Comparison) -> list[Mapping[str, str]]:
+    """The papers' own ablations of the networks on the page: of what, mean IoU before and after in per cent,
+    and where it stands."""
     words = catalogue(result.lang).WORDS
     rows = [found.evidence for found in result.found if found.id == "published"]
     return [
-        PublishedRow(
-            str(e["family"]),
-            words[e["what"]],
-            f"{e['before']:.2f}",
-            f"{e['after']:.2f}",
-            signed(f"{e['gain']:.2f}"),
-            str(e["setting"]),
-            str(e["source"]),
-        )
+        {
+            **e,
+            "what": words[e["what"]],
+            "before": number(e["before"]),
+            "after": number(e["after"]),
+            "gain": signed(number(e["gain"])),
+        }
         for e in rows
     ]

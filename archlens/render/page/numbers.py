@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 from archlens.findings.comparison import Comparison
-from archlens.findings.figures import FIGURES, GROUPS
-from archlens.words import NONE, points, signed, times
+from archlens.findings.figures import FIGURES, GROUPS, Group
+from archlens.words import NONE, percent, points, signed, times
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,10 @@ def number_rows(result: Comparison) -> list[tuple[str, list[Row]]]:
     return list(groups.items())
 
 
-def _heading(result: Comparison, group: str) -> str:
+def _heading(result: Comparison, group: Group) -> str:
     """The group's; of measured figures also where and how, where all are alike."""
     ways = {e.time.how for e in result.evidence if e.time is not None}
-    heading = next(text for key, text in GROUPS.items() if key == group)
-    return f"{heading} {ways.pop()}" if group == "measured" and len(ways) == 1 else heading
+    return f"{GROUPS[group]} {ways.pop()}" if group == "measured" and len(ways) == 1 else GROUPS[group]
 
 
 def points_apart(first: float | None, value: float | None) -> str:
@@ -60,5 +59,5 @@ def difference(first: float | None, value: float | None) -> str:
         return ""
     ratio = value / first
     if 0.5 < ratio < 2:
-        return f"{signed(f'{100 * (ratio - 1):.1f}')} %"
+        return signed(percent(ratio - 1))
     return f"× {times(ratio)}" if ratio > 1 else f"÷ {times(1 / ratio)}"

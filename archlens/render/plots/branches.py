@@ -75,7 +75,7 @@ def branch_views(report: Report) -> tuple[str, list[BranchView]]:
     return s.module.name, out
 
 
-def branches_picture(report: Report, form: str, *, prefix: str = "", standalone: bool = True) -> bytes:
+def branches_picture(report: Report, form: str) -> bytes:
     """Panels side by side, one a branch.
 
     Raises:
@@ -109,9 +109,7 @@ def branches_picture(report: Report, form: str, *, prefix: str = "", standalone:
             f"{report.name}: cells of the {sides} map that each branch of {name} reads (ring: the unit)",
             fontsize=10,
         )
-        return written(
-            made, form, prefix=prefix, standalone=standalone, label=f"Fields of the branches of {name}"
-        )
+        return written(made, form, f"Fields of the branches of {name}")
 
 
 def _words(view: BranchView) -> list[str]:

@@ -61,9 +61,7 @@ def published(report: Report) -> Ablation | None:
     return max(rows, key=lambda row: row.with_, default=None)
 
 
-def cost_picture(
-    points: Sequence[CostPoint], form: str, *, miou: bool = False, prefix: str = "", standalone: bool = True
-) -> bytes:
+def cost_picture(points: Sequence[CostPoint], form: str, *, miou: bool = False) -> bytes:
     """MACs against the effective field and against the far share; with `miou`, published figures too.
 
     Raises:
@@ -97,7 +95,7 @@ def cost_picture(
             )
             axes[2].set_title("as printed; trunks and data differ", fontsize=8)
         made.suptitle("What context costs", fontsize=11)
-        return written(made, form, prefix=prefix, standalone=standalone, label="Cost against context")
+        return written(made, form, "Cost against context")
 
 
 def _scatter(
@@ -117,7 +115,7 @@ def _scatter(
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     ax.xaxis.set_major_locator(LogLocator(10, (1, 2, 5)))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: number(x)))
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_xlabel("GMACs")
     ax.set_ylabel(title)
@@ -165,39 +163,22 @@ def stage_costs(report: Report) -> list[StageCost]:
     for row in report.layers:
         parts = row.name.split(":")[0].split(".")
         sums.setdefault(".".join(parts[:2]) if len(parts) > 2 else parts[0], []).append(row)
-    made = [
-        StageCost(
-            name,
-            sum(r.macs for r in rows),
-            sum(r.params for r in rows),
-            sum(r.activation_bytes for r in rows),
-        )
-        for name, rows in sums.items()
-    ]
+    made = [_summed(name, rows) for name, rows in sums.items()]
     total = sum(s.macs for s in made) or 1
     small = [s for s in made if s.macs < LEAST * total]
-    if len(small) < 2:
-        return made
-    other = StageCost(
-        "other",
-        sum(s.macs for s in small),
-        sum(s.params for s in small),
-        sum(s.activation_bytes for s in small),
-    )
-    return [*(s for s in made if s not in small), other]
+    return made if len(small) < 2 else [*(s for s in made if s not in small), _summed("other", small)]
 
 
-def stages_picture(
-    networks: Sequence[tuple[str, Sequence[StageCost]]],
-    form: str,
-    *,
-    prefix: str = "",
-    standalone: bool = True,
-) -> bytes:
+def _summed(name: str, parts: Sequence[LayerReport | StageCost]) -> StageCost:
+    kinds = ("macs", "params", "activation_bytes")
+    return StageCost(name, *(sum(getattr(part, kind) for part in parts) for kind in kinds))
+
+
+def stages_picture(networks: Sequence[tuple[str, Sequence[StageCost]]], form: str) -> bytes:
     """One network: three bars a stage. Several: one bar a network, of the MACs of its stages."""
     with look():
         made = _one(*networks[0]) if len(networks) == 1 else _several(networks)
-        return written(made, form, prefix=prefix, standalone=standalone, label="Cost by stage")
+        return written(made, form, "Cost by stage")
 
 
 def _one(name: str, stages: Sequence[StageCost]) -> Figure:

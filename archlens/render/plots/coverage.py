@@ -28,7 +28,7 @@ def coverage_map(report: Report) -> NDArray[np.float64]:
     return shares
 
 
-def coverage_picture(report: Report, form: str, *, prefix: str = "", standalone: bool = True) -> bytes:
+def coverage_picture(report: Report, form: str) -> bytes:
     """The map with its figures at the corner, the edge and the centre.
 
     Raises:
@@ -67,6 +67,4 @@ def coverage_picture(report: Report, form: str, *, prefix: str = "", standalone:
             f"{percent(float((shares >= 1).mean()))} of the cells"
         )
         ax.set_ylabel("row")
-        return written(
-            made, form, prefix=prefix, standalone=standalone, label="Share of the image that each cell sees"
-        )
+        return written(made, form, "Share of the image that each cell sees")

@@ -10,6 +10,7 @@ from archlens.render.colours import INK, SERIES
 from archlens.render.plots.canvas import MARKERS, figure, label_ends, look, written
 from archlens.report import Report
 from archlens.study import Study
+from archlens.words import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,9 +96,7 @@ def _used(s: Study, nodes: Sequence[int], points: int) -> dict[int, tuple[tuple[
     return {p: tuple(values) for p, values in out.items() if values}
 
 
-def growth_picture(
-    lines: Sequence[GrowthLine], form: str, *, prefix: str = "", standalone: bool = True
-) -> bytes:
+def growth_picture(lines: Sequence[GrowthLine], form: str) -> bytes:
     """The picture's bytes: a line style a quantity; a colour, a marker and a label a network."""
     with look():
         made, (ax,) = figure(7.6, 4.8)
@@ -108,11 +107,11 @@ def growth_picture(
         ax.set_ylim(1, 1.6 * max(top, max(line.image for line in lines)))
         from matplotlib.ticker import FuncFormatter
 
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: number(y)))
         for side in sorted({line.image for line in lines}):
             ax.axhline(side, color=INK, linewidth=1.1, linestyle=(0, (8, 3)))
             ax.annotate(
-                f"input {side} px",
+                f"input {number(side)} px",
                 (0.005, side),
                 xycoords=("axes fraction", "data"),
                 xytext=(0, 3),
@@ -142,9 +141,7 @@ def growth_picture(
         ax.set_ylabel("side, px")
         ax.grid(axis="y", color=INK, alpha=0.18, linewidth=0.6)
         _legend(ax, lines)
-        return written(
-            made, form, prefix=prefix, standalone=standalone, label="Growth of the receptive field"
-        )
+        return written(made, form, "Growth of the receptive field")
 
 
 def _line(ax: Axes, line: GrowthLine, index: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from archlens.errors import UsageError
 from archlens.render.colours import SERIES
@@ -55,14 +56,9 @@ def stage_boxes(report: Report) -> list[StageBox]:
 
 def drawn_boxes(shown: Sequence[StageBox]) -> list[tuple[StageBox, str]]:
     """The boxes that differ, each with its words: stages after one another that see the same share one."""
-    groups: list[list[StageBox]] = []
-    for box in shown:
-        if groups and (groups[-1][0].lo, groups[-1][0].hi) == (box.lo, box.hi):
-            groups[-1].append(box)
-        else:
-            groups.append([box])
     out = []
-    for group in groups:
+    for _, alike in groupby(shown, key=lambda box: (box.lo, box.hi)):
+        group = list(alike)
         first, last = group[0], group[-1]
         seen = by([h - low + 1 for low, h in zip(first.lo, first.hi, strict=True)])
         name = first.name if first is last else f"{first.name} … {last.name}"
@@ -73,9 +69,7 @@ def drawn_boxes(shown: Sequence[StageBox]) -> list[tuple[StageBox, str]]:
     return out
 
 
-def nested_picture(
-    report: Report, form: str, *, image: str | None = None, prefix: str = "", standalone: bool = True
-) -> bytes:
+def nested_picture(report: Report, form: str, *, image: str | None = None) -> bytes:
     """The boxes on the image, or on the synthetic street.
 
     Raises:
@@ -128,6 +122,4 @@ def nested_picture(
         ax.set_xlabel("column, px")
         ax.set_ylabel("row, px")
         made.legend(loc="outside lower center", handlelength=3, reverse=True)
-        return written(
-            made, form, prefix=prefix, standalone=standalone, label="Nested boxes of what stages see"
-        )
+        return written(made, form, "Nested boxes of what stages see")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
@@ -10,8 +9,10 @@ from xml.sax.saxutils import escape, quoteattr
 from archlens.findings.budgets import Check, summary
 from archlens.render.text.diffs import change as moved
 from archlens.render.text.diffs import figure
+from archlens.render.text.json import dumps
 from archlens.render.text.table import Column, Table
 from archlens.report import GENERATOR, SCHEMA_VERSION
+from archlens.words import number, percent
 
 MARKER = "<!-- archlens check -->"
 COMMENT_LIMIT = 65_000
@@ -38,7 +39,7 @@ def as_json(checks: Sequence[Check]) -> str:
         "summary": summary(checks),
         "checks": [c.to_json() for c in checks],
     }
-    return json.dumps(data, indent=1, ensure_ascii=False)
+    return dumps(data, indent=1)
 
 
 def markdown(checks: Sequence[Check]) -> str:
@@ -69,11 +70,11 @@ def markdown(checks: Sequence[Check]) -> str:
 def github(checks: Sequence[Check]) -> str:
     """Workflow commands: an annotation for each limit that did not hold."""
     kinds = {"fail": "error", "warn": "warning", "unknown": "warning"}
-    lines = []
-    for c in checks:
-        if c.verdict != "ok":
-            title = _property(f"archlens: {c.network} {c.figure}")
-            lines.append(f"::{kinds[c.verdict]} title={title}::{_data(sentence(c))}")
+    lines = [
+        f"::{kinds[c.verdict]} title={_property(f'archlens: {c.network} {c.figure}')}::{_data(sentence(c))}"
+        for c in checks
+        if c.verdict != "ok"
+    ]
     return "\n".join([*lines, closing(checks)])
 
 
@@ -87,14 +88,12 @@ def junit(checks: Sequence[Check]) -> str:
     ]
     for c in checks:
         head = f"  <testcase classname={quoteattr(c.network)} name={quoteattr(c.figure + ' ' + c.kind)}"
-        if c.verdict == "fail":
-            lines += [head + ">", f"    <failure message={quoteattr(sentence(c))}/>", "  </testcase>"]
-        elif c.verdict == "unknown":
-            lines += [head + ">", f"    <skipped message={quoteattr(sentence(c))}/>", "  </testcase>"]
-        elif c.verdict == "warn":
-            lines += [head + ">", f"    <system-out>{escape(sentence(c))}</system-out>", "  </testcase>"]
-        else:
-            lines.append(head + "/>")
+        told = {
+            "fail": f"<failure message={quoteattr(sentence(c))}/>",
+            "unknown": f"<skipped message={quoteattr(sentence(c))}/>",
+            "warn": f"<system-out>{escape(sentence(c))}</system-out>",
+        }.get(c.verdict)
+        lines += [head + ">", f"    {told}", "  </testcase>"] if told else [head + "/>"]
     return "\n".join([*lines, "</testsuite>"])
 
 
@@ -106,7 +105,7 @@ def sentence(c: Check) -> str:
     if c.kind == "baseline":
         return (
             f"{c.network}: {c.figure} went from {figure(c.limit)} to {figure(c.value)} ({change(c)}), "
-            f"more than the {c.allowed:g} % allowed.{behind}"
+            f"more than the {number(c.allowed or 0)} % allowed.{behind}"
         )
     word = "above the maximum" if c.kind == "max" else "below the minimum"
     return f"{c.network}: {c.figure} is {figure(c.value)}, {change(c)} {word} {figure(c.limit)}.{behind}"
@@ -115,16 +114,15 @@ def sentence(c: Check) -> str:
 def closing(checks: Sequence[Check]) -> str:
     """How it went, in one line."""
     found = summary(checks)
-    parts = [f"{found['ok']} of {len(checks)} limits hold"]
-    parts += [f"{n} {word}" for word, n in (("failed", found["fail"]), ("warned", found["warn"]),
-                                            ("unknown", found["unknown"])) if n]  # fmt: skip
-    return ", ".join(parts)
+    rest = {"failed": found["fail"], "warned": found["warn"], "unknown": found["unknown"]}
+    parts = [f"{number(found['ok'])} of {number(len(checks))} limits hold"]
+    return ", ".join(parts + [f"{number(n)} {word}" for word, n in rest.items() if n])
 
 
 def limit(c: Check) -> str:
     """`<= 200`, `>= 3`, or the baseline with its tolerance."""
     if c.kind == "baseline":
-        return f"{figure(c.limit)} ±{c.allowed:g} %"
+        return f"{figure(c.limit)} ±{number(c.allowed or 0)} %"
     return f"{'<=' if c.kind == 'max' else '>='} {figure(c.limit)}"
 
 
@@ -134,7 +132,7 @@ def change(c: Check) -> str:
         return ""
     if math.isinf(c.excess):
         return "from finite to global" if c.kind == "baseline" else "without bound"
-    return moved(c.excess) if c.kind == "baseline" else f"{c.excess:,.2f} %"
+    return moved(c.excess) if c.kind == "baseline" else percent(c.excess / 100)
 
 
 def _cell(text: str) -> str:

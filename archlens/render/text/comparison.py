@@ -5,7 +5,7 @@ from __future__ import annotations
 from archlens.findings.comparison import Comparison
 from archlens.findings.figures import FIGURES
 from archlens.render.text.table import Column, Table
-from archlens.words import NONE, by
+from archlens.words import NONE, by, number
 
 WIDEST = 24
 """Characters that a network's column is folded to."""
@@ -59,7 +59,7 @@ def comparison_table(comparison: Comparison, full: bool = True) -> Table:
 def _taken(comparison: Comparison) -> list[str]:
     """How the latencies were taken, once where all alike."""
     timed = [(e.label, e.time) for e in comparison.evidence if e.time is not None]
-    said = [f"Measured {t.how}, median of {t.runs} passes." for _, t in timed]
+    said = [f"Measured {t.how}, median of {number(t.runs)} passes." for _, t in timed]
     warned = [f"{label}: {note}." for label, t in timed for note in t.notes]
     return list(dict.fromkeys([*said, *warned]))
 

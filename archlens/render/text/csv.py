@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from archlens.report import Report
+if TYPE_CHECKING:  # rows of the zoo are written without it, and without numpy
+    from archlens.report import Report
 
 
-def layers(report: Report, names: Sequence[str] | None = None) -> str:
-    """Every layer (or those named) with everything that is known of it; a column a spatial axis."""
-    wanted = None if names is None else set(names)
+def layers(report: Report, only: str | None = None) -> str:
+    """Every layer (or one) with everything that is known of it; a column a spatial axis."""
     rows = []
-    for layer in report.layers:
-        if wanted is not None and layer.name not in wanted:
-            continue
+    for layer in report.layers if only is None else [report.layer(only)]:
         flat = layer.to_json()
         field = flat.pop("rf") or {}
         local = field.pop("local", None) or {}

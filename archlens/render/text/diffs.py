@@ -8,7 +8,7 @@ from typing import Any
 from archlens.findings.diff import Diff, LayerChange
 from archlens.findings.figures import LIMITS
 from archlens.render.text.table import Column, Table
-from archlens.words import NONE, axes, by, count, number, signed
+from archlens.words import NONE, axes, by, count, number, percent, signed
 
 _MARK = {"added": "+", "removed": "-", "changed": "~", "renamed": ">"}
 
@@ -48,9 +48,9 @@ def figure(value: float | None) -> str:
     return "global" if value == math.inf else number(value)
 
 
-def change(percent: float | None) -> str:
-    """A change in per cent, `+1.20 %`."""
-    return "" if percent is None else f"{signed(f'{percent:,.2f}')} %"
+def change(moved: float | None) -> str:
+    """A change in per cent, `+1.2 %`."""
+    return "" if moved is None else signed(percent(moved / 100))
 
 
 def _layer(c: LayerChange) -> list[tuple[str, str, str, str]]:

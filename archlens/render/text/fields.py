@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from archlens.render.text.table import Column, Table
 from archlens.report import GENERATOR, SCHEMA_VERSION, Report
 from archlens.unit_field.result import FieldMap
-from archlens.words import NONE, by, number, percent, px, sides
+from archlens.words import NONE, by, digits, measured, number, percent, px, sides
 
 
 def text(found: FieldMap) -> str:
@@ -60,39 +60,38 @@ def _reached(found: FieldMap) -> list[tuple[str, str]]:
     if "largest_share" in s:
         unit = ",".join(map(str, s["largest_unit"])) or "the only one"
         most = f"at most {percent(s['largest_share'])} of a unit's expected energy (unit {unit})"
-        lines += [("share", most), ("total", f"{s['total']:.4g} units' worth")]
+        lines += [("share", most), ("total", f"{digits(s['total'])} units' worth")]
     return lines
 
 
 def _phases(details: Mapping[str, Any]) -> list[tuple[str, str]]:
     """One line: how much the support differs between phases."""
-    count = details.get("phase_count", 1)
+    count, found = details.get("phase_count", 1), details.get("phases")
     if count <= 1:
         return []
-    found = details["phases"]
-    if not found:
-        return [("phases", f"{number(count)}, too many to look at one by one; --unit asks for one")]
-    pixels = sorted(p["pixels"] for p in found)
-    boxes = sorted(max(p["box"]) for p in found)
-    said = f"{count}: {number(pixels[0])} to {number(pixels[-1])} pixels, boxes {boxes[0]} to {boxes[-1]} px"
-    return [("phases", f"{said} (--json has each)")]
+    said = ", too many to look at one by one; --unit asks for one"
+    if found:
+        pixels, boxes = [p["pixels"] for p in found], [max(p["box"]) for p in found]
+        said = f": {number(min(pixels))} to {number(max(pixels))} pixels, "
+        said += f"boxes {px(min(boxes))} to {px(max(boxes))} px (--json has each)"
+    return [("phases", number(count) + said)]
 
 
 def _figures(found: FieldMap) -> list[tuple[str, str]]:
     summary = found.summary
-    image = max(found.input_shape[2:], default=0) if found.origin == "input" else 0
+    image = found.input_shape[2:] if found.origin == "input" else ()
+    longer = "longer side" if len(set(image)) > 1 else "side"
     out = []
     for share in (25, 50, 75, 95):
         if f"erf_{share}" in summary:
-            side, error = _value(summary[f"erf_{share}"])
-            relative = f", {percent(side / image)} of the image" if image else ""
-            out.append((f"ERF {share} %", f"{px(side)}{error} px{relative}"))
+            side, said = _told(summary[f"erf_{share}"], px)
+            relative = f", {percent(side / max(image))} of the image's {longer}" if image else ""
+            out.append((f"ERF {share} %", f"{said} px{relative}"))
     if "far_share" in summary:
-        far, error = _value(summary["far_share"], 100)
-        said = f"{100 * far:.2f}{error} %" if error else percent(far)
-        out.append(("far", f"{said} of the energy beyond half the image's side"))
+        far = _told(summary["far_share"], percent)[1]
+        out.append(("far", f"{far} of the energy beyond half the image's side"))
     if summary.get("sigma"):
-        out.append(("sigma", f"{', '.join(map(px, summary['sigma']))} px"))
+        out.append(("sigma", f"{sides(summary['sigma'])} px"))
         if summary.get("luo_sigma"):
             out.append(("Luo", f"{px(summary['luo_sigma'])} px predicted for uniform kernels (sigma)"))
     if "replknet_area_ratio" in summary:
@@ -106,19 +105,16 @@ def _figures(found: FieldMap) -> list[tuple[str, str]]:
             ("gridding", holes),
         ]
     if "size" in summary:
-        size, error = _value(summary["size"])
         theory = summary.get("theoretical_size")
-        beside = f", theoretical {' x '.join(map(px, theory))} px" if theory else ""
-        out.append(("size", f"{px(size)}{error} px{beside}"))
+        beside = f", theoretical {sides(theory)} px" if theory else ""
+        out.append(("size", f"{_told(summary['size'], px)[1]} px{beside}"))
     return out
 
 
-def _value(value: Any, scale: float = 1) -> tuple[float, str]:
-    """A figure and its standard error in words."""
-    if not isinstance(value, tuple):
-        return float(value), ""
-    mean, error = value
-    return float(mean), "" if math.isnan(error) else f" ± {scale * error:.2g}"
+def _told(value: Any, write: Callable[[float], str]) -> tuple[float, str]:
+    """A figure, and in words; of what was measured with its standard error."""
+    mean, error = value if isinstance(value, tuple) else (value, math.nan)
+    return mean, measured(mean, error, write)
 
 
 def occlusion_rows(report: Report, rows: Sequence[Any], notes: Sequence[str]) -> Table:
@@ -132,7 +128,7 @@ def occlusion_rows(report: Report, rows: Sequence[Any], notes: Sequence[str]) ->
             (
                 row.layer,
                 NONE if row.theoretical is None else sides(row.theoretical),
-                f"{px(row.size)} ± {px(row.spread)}" if known else "no answer",
+                measured(row.size, row.spread, px) if known else "no answer",
                 percent(row.size / theory) if theory and known else NONE,
                 number(len(row.channels)) + (f" ({row.silent} silent)" if row.silent else ""),
             )

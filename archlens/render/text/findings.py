@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Sequence
+from itertools import compress
 
 from archlens.findings.comparison import Comparison
 from archlens.findings.finding import Finding
@@ -22,23 +23,15 @@ _GLUE = re.compile(r"(?<=[\d.]) (?=(?:%|px|MACs|[GMkT] )|[GMkT]\b)")
 
 def essentials(found: Sequence[Finding]) -> list[Finding]:
     """The findings of the first screen, in their order."""
-    counts: dict[str, int] = {}
-    kinds: list[str] = []
-    out = []
-    for finding in found:
-        if finding.id not in kinds:
-            if len(kinds) == ESSENTIAL:
-                continue
-            kinds.append(finding.id)
-        counts[finding.id] = counts.get(finding.id, 0) + 1
-        if counts[finding.id] <= MOST_OF_A_KIND.get(finding.id, 1):
-            out.append(finding)
-    return out
+    ids = [f.id for f in found]
+    kinds = list(dict.fromkeys(ids))[:ESSENTIAL]
+    shown = [f.id in kinds and ids[:i].count(f.id) < MOST_OF_A_KIND.get(f.id, 1) for i, f in enumerate(found)]
+    return list(compress(found, shown))
 
 
 def lines(comparison: Comparison, full: bool = False, width: int = WIDTH) -> list[str]:
     """The findings as lines of text."""
-    chosen = list(comparison.found) if full else essentials(comparison.found)
+    chosen = list(comparison.told) if full else essentials(comparison.told)
     out = [] if chosen else [fill("_none", {}, comparison.lang)]
     for number, finding in enumerate(chosen, 1):
         text = claim(finding, comparison.lang)
@@ -87,7 +80,7 @@ def markdown(comparison: Comparison) -> str:
         "\n".join(
             f"{number}. {claim(f, comparison.lang)} "
             + fill("_confidence", {"confidence": f.confidence}, comparison.lang)
-            for number, f in enumerate(comparison.found, 1)
+            for number, f in enumerate(comparison.told, 1)
         )
         + "\n"
     )

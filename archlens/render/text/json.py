@@ -1,4 +1,4 @@
-"""JSON, compact: one line, the same bytes for the same input."""
+"""JSON: the same bytes for the same input."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ import json
 from typing import Any
 
 
-def dumps(data: Any) -> str:
-    """Text of plain data. NaN has no JSON and is refused."""
-    return json.dumps(data, ensure_ascii=False, allow_nan=False)
+def dumps(data: Any, indent: int | None = None) -> str:
+    """Text of plain data, in one line where nothing else is asked for. NaN has no JSON and is refused."""
+    return json.dumps(data, indent=indent, ensure_ascii=False, allow_nan=False)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from archlens.render.operations import operation
 from archlens.render.text.table import Column, Table
 from archlens.report import FieldReport, LayerReport, Report
-from archlens.words import NONE, axes, by, memory, percent, px, si
+from archlens.words import NONE, axes, by, memory, number, percent, px, si
 from archlens.words import count as counted
 
 MACS_NOTE = "MACs: multiply-accumulates of convolutions, linear layers and matrix products; FLOPs = 2 MACs."
@@ -197,7 +197,7 @@ def _left_out(report: Report, rows: Sequence[LayerReport], asked: bool) -> tuple
     left = len(report.layers) - len(rows)
     if asked or not left:
         return ()
-    return (f"{left} of {counted(len(report.layers), 'layer')} not shown; --all shows them.",)
+    return (f"{number(left)} of {counted(len(report.layers), 'layer')} not shown; --all shows them.",)
 
 
 def _title(report: Report) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from archlens.render.text.table import Column, Table
+from archlens.spec import spelled
 from archlens.words import by, si
 
 Row = dict[str, Any]
@@ -68,17 +69,10 @@ def _differing(rows: Sequence[Row]) -> list[str]:
 
 def options_table(row: Row) -> Table:
     """What one network lets one choose."""
-    cells = []
-    for option in row["options"]:
-        default = option["default"]
-        cells.append(
-            (
-                option["name"],
-                "depends" if default is None else _spell(default),
-                option["allowed"],
-                option["help"],
-            )
-        )
+    cells = [
+        (o["name"], "depends" if o["default"] is None else spelled(o["default"]), o["allowed"], o["help"])
+        for o in row["options"]
+    ]
     also = f", also called {' and '.join(row['aliases'])}" if row["aliases"] else ""
     first = row["options"][0]["name"] if row["options"] else "KEY"
     return Table(
@@ -99,9 +93,3 @@ def options_table(row: Row) -> Table:
             f"Set an option as in '{row['name']}?{first}=VALUE' or with --set {first}=VALUE.",
         ),
     )
-
-
-def _spell(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

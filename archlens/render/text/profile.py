@@ -8,7 +8,7 @@ from typing import Any
 
 from archlens.render.text.table import Column, Table
 from archlens.report import GENERATOR, SCHEMA_VERSION, json_value
-from archlens.words import by, duration, memory, number, percent, si
+from archlens.words import NONE, by, count, digits, duration, memory, number, percent, si
 
 LEAST_SHARE = 0.005
 
@@ -20,15 +20,15 @@ def profile_table(found: Any, everything: bool = False) -> Table:
         (
             r.name,
             r.op,
-            duration(r.latency.median) if r.latency is not None else "-",
+            duration(r.latency.median) if r.latency is not None else NONE,
             _spread(r.latency),
-            percent(r.share) if r.latency is not None else "-",
-            si(r.macs) if r.macs else "-",
-            f"{si(r.flops_per_second)}FLOP/s" if r.flops_per_second else "-",
-            "-" if r.intensity is None else number(round(r.intensity, 1)),
-            "-" if r.roof_share is None else percent(r.roof_share),
-            r.bound or "-",
-            "-" if r.held is None else memory(r.held),
+            percent(r.share) if r.latency is not None else NONE,
+            si(r.macs) if r.macs else NONE,
+            f"{si(r.flops_per_second)}FLOP/s" if r.flops_per_second else NONE,
+            NONE if r.intensity is None else digits(r.intensity),
+            NONE if r.roof_share is None else percent(r.roof_share),
+            r.bound or NONE,
+            NONE if r.held is None else memory(r.held),
         )
         for r in shown
     )
@@ -57,7 +57,7 @@ def profile_table(found: Any, everything: bool = False) -> Table:
         remarks=tuple(m.sentence for m in found.mismatches),
         notes=(
             *_notes(found),
-            *([f"{left} layers below {percent(LEAST_SHARE)} each: --all"] if left else []),
+            *([f"{count(left, 'layer')} below {percent(LEAST_SHARE)} each: --all"] if left else []),
         ),
         paths=True,
     )
@@ -68,11 +68,11 @@ def sweep_table(model: str, points: Sequence[Any]) -> Table:
     rows = tuple(
         (
             by(p.size),
-            str(p.batch_size),
+            number(p.batch_size),
             duration(p.latency.median) if p.latency is not None else p.status,
             _spread(p.latency),
-            "-" if p.images_per_second is None else number(round(p.images_per_second, 2)),
-            "-" if p.peak_bytes is None else memory(p.peak_bytes),
+            NONE if p.images_per_second is None else digits(p.images_per_second),
+            NONE if p.peak_bytes is None else memory(p.peak_bytes),
             p.reason,
         )
         for p in points
@@ -113,8 +113,8 @@ def _how(found: Any) -> str:
 def _notes(found: Any) -> list[str]:
     roof = found.ceilings
     out = [
-        f"{number(round(found.images_per_second, 2))} images/s; "
-        f"median of {found.latency.runs} passes after warm-up"
+        f"{digits(found.images_per_second)} images/s; "
+        f"median of {number(found.latency.runs)} passes after warm-up"
     ]
     if found.layer_sum is not None:
         share = abs(found.unattributed) / found.latency.median
@@ -127,7 +127,7 @@ def _notes(found: Any) -> list[str]:
     out.append(
         f"roofline measured here: {si(roof.flops_per_second)}FLOP/s by a {roof.matrix}-square matrix "
         f"product, {si(roof.bytes_per_second)}B/s by a copy; "
-        f"ridge at {number(round(roof.ridge, 1))} FLOP/byte"
+        f"ridge at {digits(roof.ridge)} FLOP/byte"
     )
     out.append(f"memory: {found.memory_method}; weights {memory(found.param_bytes)} apart")
     out.append("work: 2 FLOP a MAC, 1 an elementwise operation; traffic: each operand once")
@@ -135,4 +135,4 @@ def _notes(found: Any) -> list[str]:
 
 
 def _spread(latency: Any) -> str:
-    return "-" if latency is None else f"{duration(latency.low)}..{duration(latency.high)}"
+    return NONE if latency is None else f"{duration(latency.low)}..{duration(latency.high)}"

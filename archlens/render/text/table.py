@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def plain(table: Table) -> str:
 
 def draw(table: Table, console: Console) -> None:
     """Set the table on a terminal."""
+    from rich.table import Table as RichTable
     from rich.text import Text
 
     if table.title:
@@ -107,23 +109,16 @@ def draw(table: Table, console: Console) -> None:
         if heading:
             console.print()
     if table.remarks:
+        bullets = RichTable.grid(padding=(0, 1))
+        for sentence in table.remarks:
+            bullets.add_row(Text("•", style="cyan"), Text(sentence))
         console.print()
-        console.print(_bullets(table.remarks))
+        console.print(bullets)
     if table.notes:
         if not table.groups:
             console.print()
         for note in table.notes:
             console.print(Text(note, style="dim"))
-
-
-def _bullets(sentences: Sequence[str]) -> RichTable:
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    grid = RichTable.grid(padding=(0, 1))
-    for sentence in sentences:
-        grid.add_row(Text("•", style="cyan"), Text(sentence))
-    return grid
 
 
 def fit(table: Table, room: int) -> dict[int, int]:
@@ -195,9 +190,11 @@ def _dimmed(name: str, before: str) -> Text:
     """A dotted name whose beginning, as far as the row above has it too, steps back."""
     from rich.text import Text
 
-    parts, others = name.split("."), before.split(".")
-    same = 0
-    while same < min(len(parts), len(others)) - 1 and parts[same] == others[same]:
-        same += 1
-    head = ".".join(parts[:same]) + ("." if same else "")
+    head = shared(name, before)
     return Text.assemble((head, "dim"), name[len(head) :])
+
+
+def shared(name: str, other: str) -> str:
+    """The modules that two dotted names begin with: `a.b.` of a.b.c and a.b.d."""
+    pairs = zip(name.split(".")[:-1], other.split(".")[:-1], strict=False)
+    return "".join(f"{module}." for module, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

@@ -58,6 +58,6 @@ def verification_table(found: Any) -> Table:
 
 def verification_json(found: Any) -> dict[str, Any]:
     """All of it."""
-    data: dict[str, Any] = asdict(found)
-    data["checks"] = [{**asdict(c), "passed": c.passed} for c in found.checks]
-    return {"schema_version": SCHEMA_VERSION, "generator": GENERATOR, "passed": found.passed, **data}
+    checks = [{**asdict(c), "passed": c.passed} for c in found.checks]
+    head = {"schema_version": SCHEMA_VERSION, "generator": GENERATOR, "passed": found.passed}
+    return {**head, **asdict(found), "checks": checks}

@@ -189,9 +189,8 @@ function supportWords(count, within) {
 
 function theoryWords(rf) {
   if (!rf) return "none";
-  const size = (own) => own.sizes.map((s) => s.join(" or ")).filter((s, i, all) => all.indexOf(s) === i).join(" x ");
-  const jump = (own) => (own.jump ? `, jump ${own.jump.filter((j, i, all) => all.indexOf(j) === i).join(" x ")}` : "");
-  if (rf.kind === "local" && rf.size) return `${size(rf)} px${jump(rf)}`;
-  const beside = rf.local?.sizes ? `; along the local path ${size(rf.local)} px${jump(rf.local)}` : "";
+  const path = (own) => `${phases(own.sizes)} px${own.jump ? `, jump ${axes(own.jump)}` : ""}`;
+  if (rf.kind === "local" && rf.sizes?.length) return path(rf);
+  const beside = rf.local?.sizes?.length ? `; along the local path ${path(rf.local)}` : "";
   return `${rf.kind}${rf.source ? `, since ${rf.source}` : ""}${beside}`;
 }

@@ -12,5 +12,18 @@ function percent(share) {
   if (Math.abs(value) < 0.01) return value > 0 ? "<0.01 %" : ">-0.01 %";
   if (Math.abs(value) < 0.995) return `${Number(value.toPrecision(2))} %`;
   if (Math.abs(value) >= 99.95 && Math.abs(value) < 100 - 1e-7) return value > 0 ? ">99.9 %" : "<-99.9 %";
-  return `${value.toFixed(Math.abs(value) >= 99.95 ? 0 : 1)} %`;
+  return Math.abs(value) >= 99.95 ? `${number(Math.round(value))} %` : `${value.toFixed(1)} %`;
+}
+
+function together(texts, sign) {
+  return texts.every((text) => text === texts[0]) ? texts[0] : texts.join(sign);
+}
+
+function axes(values) {
+  return together(values.map(number), "x");
+}
+
+function phases(sizes) {
+  const texts = sizes.map((s) => s.length <= 3 ? s.map(number).join("|") : `${number(Math.min(...s))}..${number(Math.max(...s))}`);
+  return together(texts, texts.some((text) => text.includes("|")) ? " x " : "x");
 }
