@@ -67,6 +67,7 @@ def analyze(
     Raises:
         ArchlensError: With what was wrong, where, and what to do.
     """
+    check_device(device)
     if isinstance(model, str) and (spec := parse_spec(model, settings)).kind == "report":
         return _saved(spec.target, input_sizes(input_size), layer, unit, origin, at, output_name)
     graph, text, name = captured(
@@ -95,7 +96,6 @@ def captured(
 ) -> tuple[Graph, str, str]:
     """The graph alone, with the spec's text and the network's name; the arguments are those of `analyze`."""
     size = input_sizes(input_size)
-    check_device(device)
     with time_limit(timeout):
         if isinstance(model, str):
             spec = parse_spec(model, settings)
