@@ -13,6 +13,7 @@ import copy
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -240,16 +241,16 @@ def _valued(model: nn.Module, rng: torch.Generator, positive: bool) -> nn.Module
     for name, b in model.named_buffers():
         if id(b) not in memo:
             memo[id(b)] = _buffer(name, b)
-    return copy.deepcopy(model, memo).eval()
+    twin: nn.Module = copy.deepcopy(model, memo)
+    return twin.eval()
 
 
 def _values(p: Tensor, rng: torch.Generator, positive: bool) -> Tensor:
     if not p.is_floating_point() or (not positive and not p.is_meta and bool((p != 0).any())):
         return torch.zeros(p.shape, dtype=p.dtype) if p.is_meta else plain_numbers(p)
     spread = torch.rand(p.shape, generator=rng, dtype=torch.float64)
-    if positive:
-        return (0.5 + spread) / max(1, p[0].numel() if p.ndim > 1 else 1)
-    return (2 * spread - 1) / max(1, p[0].numel() if p.ndim > 1 else 1) ** 0.5
+    fan_in = max(1, p[0].numel() if p.ndim > 1 else 1)
+    return (0.5 + spread) / fan_in if positive else (2 * spread - 1) / sqrt(fan_in)
 
 
 def _buffer(name: str, b: Tensor) -> Tensor:
