@@ -47,6 +47,7 @@ class Cut(NamedTuple):
 
     values: torch.Tensor
     done: bool
+    lost: bool = False  # it is there, and nobody knows where
 
 
 @dataclass(frozen=True)

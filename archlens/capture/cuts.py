@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from archlens.capture.call import Call, Cut, Lowered, numel
+from archlens.capture.forms import MOVED
 from archlens.graph import Along, Edge, Full, Keep, Reshape, Step
 from archlens.graph.masks import Bools, pack
 
@@ -24,6 +25,7 @@ NOTE = "attention masks of -50 or less against the rest of their row count as cu
 NOT_FOLLOWED = "an attention mask is not followed here"
 _SAME = {"clone", "_to_copy", "contiguous", "alias", "detach", "dropout", "native_dropout", "lift_fresh"}
 _VIEWS = {"view", "_unsafe_view", "reshape", "unsqueeze", "squeeze", "flatten", "_reshape_alias", "view_as"}
+_JOINED = {"cat", "stack", "split", "gather", "repeat"}
 _PRODUCTS = {"bmm", "mm", "baddbmm"}
 
 
@@ -37,9 +39,8 @@ def cut(call: Call, low: Lowered) -> tuple[Lowered, Cut | None]:
     if not cuts:
         return low, _made(call, None) if name in ("add", "sub", "masked_fill", "where") else None
     own = call.cut(operands[0])
-    if own is None or len(cuts) > 1:
-        lost = any(c.done for c in cuts) and name in _PRODUCTS
-        return (replace(low, bound=NOT_FOLLOWED) if lost else low), None
+    if own is None or len(cuts) > 1 or own.lost:
+        return _lost(call, low) if any(c.done for c in cuts) else (low, None)
     if name in _SAME:
         return low, own
     if (moved := _moved(call, own.values)) is not None:
@@ -86,7 +87,14 @@ def _behind(call: Call, low: Lowered, own: Cut) -> tuple[Lowered, Cut | None]:
     if name == "masked_fill" and call.args[2] == 0 and not call.depends(call.args[1]):
         more = call.constants.fixed(call.tensor(1))
         return low, own if more is None else Cut(own.values & ~more.bool().cpu(), True)
-    return low, None
+    return _lost(call, low)
+
+
+def _lost(call: Call, low: Lowered) -> tuple[Lowered, Cut | None]:
+    """Weights whose cuts are not followed: where they meet the values, more is read than is told."""
+    if call.name in _PRODUCTS:
+        return replace(low, bound=NOT_FOLLOWED), None
+    return low, Cut(torch.ones(()), True, lost=True) if low.op in MOVED or low.op in _JOINED else None
 
 
 def _moved(call: Call, values: torch.Tensor) -> torch.Tensor | None:
@@ -100,6 +108,12 @@ def _moved(call: Call, values: torch.Tensor) -> torch.Tensor | None:
         return values.permute(args[1])
     if name == "transpose":
         return values.transpose(args[1], args[2])
+    if name == "select":
+        return values.select(call.given("dim"), call.given("index"))
+    if name == "slice":
+        dim, step = call.given("dim", 0), call.given("step", 1)
+        places = range(*slice(call.given("start"), call.given("end"), step).indices(values.shape[dim]))
+        return values.index_select(dim, torch.tensor(list(places), dtype=torch.int64))
     return None
 
 

@@ -62,15 +62,17 @@ class Inputs:
         return self.on(lambda t: t if t.is_meta else t.to("meta"))
 
     def real(self, device: torch.device, seed: int | None = None) -> Inputs:
-        """With values: where there are none, zeros, or noise of a seed."""
-        rng = None if seed is None else torch.Generator().manual_seed(seed)
+        """With values: where there are none, zeros, or noise of a seed; every second one is the one before it
+        turned round and of another size, so that a look at signs or sizes shows."""
+        rng = None if seed is None else torch.Generator().manual_seed(seed // 2)
+        factor = 1.0 if seed is None or seed % 2 == 0 else -3.0
 
         def value(t: torch.Tensor) -> torch.Tensor:
             if not t.is_meta:
                 return t.to(device)
             if rng is None or not t.is_floating_point():
                 return torch.zeros(t.shape, dtype=t.dtype, device=device)
-            return torch.randn(t.shape, generator=rng).to(device, t.dtype)
+            return (factor * torch.randn(t.shape, generator=rng)).to(device, t.dtype)
 
         return self.on(value)
 

@@ -51,9 +51,18 @@ def module_calls(enter: Callable[..., Any], leave: Callable[..., Any]) -> Iterat
 @contextmanager
 def unfused_attention() -> Iterator[None]:
     """Within it no fused kernel hides what attention does, neither from a capture nor from a counter."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
+    kernels = torch.backends.cuda  # of every device: the choice of a kernel is one
+    switches: tuple[tuple[Callable[[], bool], Callable[[bool], None]], ...] = (
+        (torch.backends.mha.get_fastpath_enabled, torch.backends.mha.set_fastpath_enabled),
+        (kernels.flash_sdp_enabled, kernels.enable_flash_sdp),
+        (kernels.mem_efficient_sdp_enabled, kernels.enable_mem_efficient_sdp),
+        (kernels.cudnn_sdp_enabled, kernels.enable_cudnn_sdp),
+    )
+    before = [ask() for ask, _ in switches]
+    for _, put in switches:
+        put(False)
     try:
         yield
     finally:
-        torch.backends.mha.set_fastpath_enabled(before)
+        for (_, put), value in zip(switches, before, strict=True):
+            put(value)

@@ -31,7 +31,7 @@ MODULE_OPS = {
     "UpsamplingBilinear2d": "interpolate",
     "MultiheadAttention": "attention",
     "LocalResponseNorm": "local_response_norm",
-    "InstanceNorm2d": "instance_norm",
+    **dict.fromkeys(("InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"), "instance_norm"),
 }
 # Costliest first; an op that is not listed counts as 1, pure data movement as 0.
 _MOVEMENT = {

@@ -121,8 +121,8 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         else:
             out = self._shapes(func, form.name, args, kwargs, full)
         results = list(tensors_in((out,)))
-        if depends and name in LOOKING and self.calls is not None:
-            self.calls.ways.append(LOOKING[name])
+        if depends and self.calls is not None and (way := LOOKING.get(name) or COUNTING.get(name)):
+            self.calls.ways.append(way)
         before = len(self.nodes)
         if depends and results:
             self._record(func, form, full, results)
@@ -216,6 +216,8 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if t.numel() == 0 and not low.bound and not low.unknown:  # an empty slice: nothing to follow
                 self.tensors.new(t, None)
                 continue
+            if t.numel() == 0:  # of another image there may be some
+                low = replace(low, unknown=True)
             if low.aside:
                 self.tensors.later(t, partial(self._aside, low, tuple(t.shape)))
                 continue

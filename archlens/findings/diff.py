@@ -141,7 +141,7 @@ def _layers(old: Report, new: Report) -> list[LayerChange]:
 
 def _value(row: LayerReport | None, key: str) -> Any:
     if key == "rf" and row is not None:
-        return None if row.rf is None else (row.rf.size if row.rf.kind == "local" else row.rf.kind)
+        return None if row.rf is None else (row.rf.size or row.rf.kind)
     return getattr(row, key, None)
 
 

@@ -79,7 +79,7 @@ class Figure:
         if isinstance(value, FieldReport):
             if value.kind == "global":
                 return math.inf
-            value = value.size if value.kind == "local" else None
+            value = value.size
         if isinstance(value, (tuple, list)):
             value = min((v for v in value if v is not None), default=None)
         return float(value) if isinstance(value, (int, float)) else None
@@ -103,7 +103,7 @@ def _local_field(report: Report) -> Any:
 def _finite_field(report: Report) -> Any:
     """The local path beside a global field, else the field itself."""
     field = report.cell.rf
-    return None if field is None else field.path.size if field.path.kind == "local" else None
+    return None if field is None else field.path.size
 
 
 def _visible(report: Report) -> tuple[int, ...] | None:
@@ -145,9 +145,10 @@ def _deepest(report: Report) -> tuple[Number, ...]:
 def _output_stride(report: Report) -> tuple[Number, ...]:
     """Jump at the class-score cell; where it has none, input size over score-map size."""
     cell, image = report.cell, report.input_shape[2:]
-    jump = None if cell.rf is None else cell.rf.path.jump
-    if jump and all(j is not None for j in jump):
-        return tuple(jump)
+    field = report.study.fields()[report.node(cell).id]
+    paths = [axis.path for axis in field or ()]
+    if paths and all(path is not None for path in paths):
+        return tuple(_plain(float(path.jump)) for path in paths if path is not None)
     cells = cell.shape[2:]
     if len(cells) != len(image):
         return tuple(image)

@@ -68,6 +68,11 @@ class AxisField:
     whole: Listed | None = None
 
     @property
+    def finite(self) -> bool:
+        """Whether the field itself is of a size that does not depend on the image's."""
+        return self.kind == "local" or (self.kind == "varies" and self.whole is None)
+
+    @property
     def sizes(self) -> tuple[int, ...]:
         """The distinct sizes of the field itself, ascending; empty where it is not known or without end."""
         if self.kind in ("global", "unknown"):

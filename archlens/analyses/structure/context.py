@@ -95,7 +95,7 @@ class ContextModule:
 def _extents(field: Field, box: Box | None) -> tuple[int, ...]:
     out = []
     for axis, own in enumerate(field):
-        if own.kind == "local" and own.path is not None:
+        if own.finite and own.path is not None:
             out.append(own.path.size)
         else:
             out.append(0 if box is None else max(int((box.hi[axis] - box.lo[axis]).max()) + 1, 0))

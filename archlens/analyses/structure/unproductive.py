@@ -61,7 +61,7 @@ def unproductive(
         out.append(
             Unproductive(
                 node.id,
-                path.size if path is not None and field[0].kind == "local" else None,
+                path.size if path is not None and field[0].finite else None,
                 round(short[source][0]) if source in short else 1,
                 share is not None and share.whole == 1,
             )

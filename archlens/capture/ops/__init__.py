@@ -32,7 +32,7 @@ RULES: dict[str, Rule] = {
 
 
 # Arguments whose old values the result does not hold.
-_REPLACED = {"copy_": "self", "fill_": "self", "zero_": "self"}
+_REPLACED = dict.fromkeys(("copy_", "fill_", "zero_", "fill"), "self")
 
 
 def lower(call: Call) -> Sequence[Lowered | None]:

@@ -36,7 +36,7 @@ REPLACED = "what a partial write replaced is still counted"
 MOST = 2**18  # constant positions that are written down one by one
 
 
-def anything(op: str, bound: str = BY_VALUE) -> Rule:
+def anything(bound: str = BY_VALUE) -> Rule:
     """Every element of every result may depend on every element of every argument."""
 
     def rule(call: Call) -> list[Lowered]:
@@ -47,7 +47,8 @@ def anything(op: str, bound: str = BY_VALUE) -> Rule:
                 for x in value if isinstance(value, (list, tuple)) else [value]:
                     if call.depends(x):
                         edges += call.edge(x, *everything(x.shape, tuple(t.shape)))
-            out.append(Lowered(op, edges, elementwise=numel(t.shape), bound=bound))
+            name = call.name.split("::")[-1]
+            out.append(Lowered(name, edges, elementwise=numel(t.shape), bound=bound))
         return out
 
     return rule
@@ -120,7 +121,7 @@ def _by_index(
     if masks or not together:
         for t in (x, *given):
             edges += call.edge(t, *everything(t.shape, call.shape), gate=t is not x)
-        return Lowered("gather", edges, bound=HOW_MANY if masks else BY_VALUE)
+        return Lowered("index", edges, bound=HOW_MANY if masks else BY_VALUE)
     shape = tuple(torch.broadcast_shapes(*(i.shape for i in given)))  # type: ignore[no-untyped-call]
     before, after = call.shape[: dims[0]], call.shape[dims[0] + len(shape) :]
     ones = (*before, *(1 for _ in shape), *after)
@@ -130,13 +131,13 @@ def _by_index(
         if call.depends(i):
             here = ((1,) * len(before)) + ((1,) * (len(shape) - i.ndim)) + tuple(i.shape) + (1,) * len(after)
             edges += call.edge(i, Reshape(here), *broadcast(here, call.shape), gate=True)
-    return Lowered("gather", edges, bound=BY_VALUE)
+    return Lowered("index", edges, bound=BY_VALUE)
 
 
 # ------------------------------------------------------------------ putting
 
 
-def _put(call: Call, source: str, op: str = "scatter") -> Lowered:
+def _put(call: Call, source: str) -> Lowered:
     """Elements of a source land somewhere along a dimension; what they replace is counted as well."""
     x, src, index = call.tensor(0), call.given(source), call.given("index")
     edges = call.edge(x)
@@ -150,7 +151,7 @@ def _put(call: Call, source: str, op: str = "scatter") -> Lowered:
         else:
             line = tuple(n if d == dim else 1 for d, n in enumerate((*shape, *(1,) * x.ndim)[: x.ndim]))
             edges += call.edge(index, *everything(shape, line), *broadcast(line, call.shape), gate=True)
-    return Lowered(op, edges, elementwise=numel(call.shape), bound=REPLACED)
+    return Lowered(call.name, edges, elementwise=numel(call.shape), bound=REPLACED)
 
 
 def _landing(call: Call, src: torch.Tensor, dim: int, gate: bool = False) -> tuple[Edge, ...]:
@@ -189,7 +190,7 @@ def _replaced(call: Call, dim: int, places: Sequence[int], src: torch.Tensor, *b
     edges = call.edge(x, pack(mask))
     if call.depends(src):
         edges += call.edge(src, *before, Along(dim, IndexMap(tuple(taken)), n))
-    return Lowered("scatter", edges)
+    return Lowered(call.name, edges)
 
 
 def index_put(call: Call) -> Lowered:
@@ -207,7 +208,7 @@ def index_put(call: Call) -> Lowered:
     for t in (values, *(i for i in indices if i is not None)):
         if call.depends(t):
             edges += call.edge(t, *everything(t.shape, call.shape), gate=t is not values)
-    return Lowered("scatter", edges, elementwise=numel(call.shape), bound=REPLACED)
+    return Lowered(call.name, edges, elementwise=numel(call.shape), bound=REPLACED)
 
 
 def masked_scatter(call: Call) -> Lowered:
@@ -218,7 +219,7 @@ def masked_scatter(call: Call) -> Lowered:
         edges += call.edge(mask, *everything(mask.shape, call.shape), gate=True)
     if call.depends(src):
         edges += call.edge(src, *everything(src.shape, call.shape))
-    return Lowered("scatter", edges, elementwise=numel(call.shape), bound=BY_VALUE)
+    return Lowered(call.name, edges, elementwise=numel(call.shape), bound=BY_VALUE)
 
 
 def slice_scatter(call: Call) -> Lowered:
@@ -256,7 +257,7 @@ def grid_sampler(n: int) -> Rule:
         steps = (Permute(order), Along(1, Full(), call.shape[1]))
         edges += call.edge(grid, *steps, gate=True)
         bound = None if taps is not None or not call.depends(x) else BY_VALUE
-        return Lowered("grid_sample", edges, elementwise=numel(call.shape) * 2**n, bound=bound)
+        return Lowered(call.name, edges, elementwise=numel(call.shape) * 2**n, bound=bound)
 
     return rule
 
@@ -365,7 +366,7 @@ def roi(call: Call) -> Lowered:
     if call.depends(boxes):
         rows = (call.shape[0], 1, 1, 1)
         edges += call.edge(boxes, Along(1, Full(), 1), Reshape(rows), *broadcast(rows, call.shape), gate=True)
-    return Lowered("roi_align", edges, bound=BY_VALUE)
+    return Lowered(call.name.split("::")[-1], edges, bound=BY_VALUE)
 
 
 RULES: dict[str, Rule] = {
@@ -381,10 +382,10 @@ RULES: dict[str, Rule] = {
     "slice_scatter": slice_scatter,
     "select_scatter": select_scatter,
     **dict.fromkeys(("nonzero", "masked_select", "_unique2", "unique_dim", "unique_consecutive"),
-                    anything("select", HOW_MANY)),
+                    anything(HOW_MANY)),
     **dict.fromkeys(("take", "put", "diagonal_scatter", "as_strided_scatter", "histc", "bincount", "isin"),
-                    anything("gather")),
-    **dict.fromkeys(("torchvision::nms",), anything("select", HOW_MANY)),
+                    anything()),
+    **dict.fromkeys(("torchvision::nms",), anything(HOW_MANY)),
     "grid_sampler_2d": grid_sampler(2),
     "grid_sampler_3d": grid_sampler(3),
     "torchvision::deform_conv2d": deform_conv2d,

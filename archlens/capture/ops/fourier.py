@@ -5,7 +5,9 @@ from __future__ import annotations
 from archlens.capture.call import Call, Lowered, Rule
 from archlens.graph import Along, Full, Reshape, Step
 
-UNCOUNTED = "the arithmetic of a Fourier transform is not counted"
+UNDONE = "what a transform mixed its inverse may take apart again"
+
+PARTS = "real and imaginary part are not told apart"
 
 
 def transform(call: Call) -> Lowered:
@@ -15,19 +17,22 @@ def transform(call: Call) -> Lowered:
     for d in call.given("dim"):
         dim = d % x.ndim
         steps += [Along(dim, Full(), 1), Along(dim, Full(), call.shape[dim])]
-    return Lowered("fft", call.edge(x, *steps), attrs={"uncounted": True})
+    inverse = call.name == "_fft_c2r" or not call.given("forward", True)
+    return Lowered(
+        call.name, call.edge(x, *steps), attrs={"uncounted": True}, bound=UNDONE if inverse else None
+    )
 
 
 def parts(call: Call) -> Lowered:
     """view_as_real: a last dimension of real and imaginary part."""
     x = call.tensor(0)
-    return Lowered("reshape", call.edge(x, Reshape((*x.shape, 1)), Along(x.ndim, Full(), 2)))
+    return Lowered(call.name, call.edge(x, Reshape((*x.shape, 1)), Along(x.ndim, Full(), 2)), bound=PARTS)
 
 
 def joined(call: Call) -> Lowered:
     """view_as_complex: the last dimension holds real and imaginary part."""
     x = call.tensor(0)
-    return Lowered("reshape", call.edge(x, Along(x.ndim - 1, Full(), 1), Reshape(call.shape)))
+    return Lowered(call.name, call.edge(x, Along(x.ndim - 1, Full(), 1), Reshape(call.shape)))
 
 
 RULES: dict[str, Rule] = {

@@ -99,7 +99,7 @@ def trilinear(call: Call) -> Lowered:
             edges += call.edge(t, Along(t.ndim - 1, Full(), call.shape[-1]))
         else:
             edges += call.edge(t, *everything(t.shape, call.shape))
-    return Lowered("matmul", edges, attrs={"uncounted": True})
+    return Lowered(call.name, edges, attrs={"uncounted": True})
 
 
 def cross(call: Call) -> Lowered:
@@ -108,7 +108,7 @@ def cross(call: Call) -> Lowered:
     edges: tuple[Edge, ...] = ()
     for t in (a for a in call.args[:2] if call.depends(a)):
         edges += call.edge(t, *broadcast(t.shape, out), Along(dim, Full(), 1), Along(dim, Full(), out[dim]))
-    return Lowered("mul", edges, elementwise=numel(out))
+    return Lowered(call.name, edges, elementwise=numel(out))
 
 
 def outer(call: Call) -> Lowered:
@@ -129,7 +129,7 @@ def distances(call: Call) -> Lowered:
     turned = (*range(b.ndim - 2), b.ndim - 1, b.ndim - 2)
     row = (*b.shape[:-2], 1, j)
     edges += call.edge(b, Along(b.ndim - 1, Full(), 1), Permute(turned), *broadcast(row, call.shape))
-    return Lowered("norm", edges, elementwise=numel(call.shape[:-2]) * i * j * a.shape[-1])
+    return Lowered(call.name, edges, elementwise=numel(call.shape[:-2]) * i * j * a.shape[-1])
 
 
 def decomposed(call: Call) -> list[Lowered]:
@@ -145,7 +145,7 @@ def decomposed(call: Call) -> list[Lowered]:
             ones = (*batch, *(1,) * (t.ndim - len(batch)))
             steps = (Along(x.ndim - 2, Full(), 1), Along(x.ndim - 1, Full(), 1), Reshape(ones))
             edges += call.edge(x, *steps, *broadcast(ones, tuple(t.shape)))
-        out.append(Lowered("matmul", edges, attrs={"uncounted": True}, bound=ALL_OF_IT))
+        out.append(Lowered(call.name, edges, attrs={"uncounted": True}, bound=ALL_OF_IT))
     return out
 
 

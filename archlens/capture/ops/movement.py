@@ -152,7 +152,9 @@ def as_strided(call: Call) -> Lowered | None:
     if len(index) == x.numel() and bool((index == np.arange(len(index))).all()):
         return Lowered("reshape", call.edge(x, Reshape(size)))
     chosen = IndexMap(tuple(index.tolist()))
-    return Lowered("gather", call.edge(x, Reshape((x.numel(),)), Along(0, chosen, len(index)), Reshape(size)))
+    return Lowered(
+        "as_strided", call.edge(x, Reshape((x.numel(),)), Along(0, chosen, len(index)), Reshape(size))
+    )
 
 
 def diagonal(call: Call) -> Lowered:
@@ -165,7 +167,23 @@ def diagonal(call: Call) -> Lowered:
     places = tuple((i + max(-offset, 0)) * cols + i + max(offset, 0) for i in range(n))
     flat = (*(x.shape[d] for d in rest), rows * cols)
     steps = (Permute((*rest, a, b)), Reshape(tuple(flat)), Along(len(rest), IndexMap(places), n))
-    return Lowered("gather", call.edge(x, *steps))
+    return Lowered("diagonal", call.edge(x, *steps))
+
+
+def rot90(call: Call) -> Lowered:
+    """aten::rot90: quarter turns in the plane of two dimensions."""
+    x, turns = call.tensor(0), int(call.given("k", 1)) % 4
+    a, b = (d % x.ndim for d in call.given("dims"))
+    back = {d: Along(d, IndexMap(tuple(range(x.shape[d]))[::-1]), x.shape[d]) for d in (a, b)}
+    order = list(range(x.ndim))
+    order[a], order[b] = b, a
+    steps: dict[int, tuple[Step, ...]] = {
+        0: (),
+        1: (back[b], Permute(tuple(order))),
+        2: (back[a], back[b]),
+        3: (back[a], Permute(tuple(order))),
+    }
+    return Lowered("rot90", call.edge(x, *steps[turns]))
 
 
 def unfold(call: Call) -> Lowered:
@@ -203,7 +221,7 @@ def fill(call: Call) -> Lowered:
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(
-        ("clone", "_to_copy", "contiguous", "lift_fresh", "resolve_conj", "resolve_neg", "conj_physical"),
+        ("clone", "_to_copy", "contiguous", "lift_fresh", "resolve_conj", "resolve_neg", "_conj_physical"),
         _same("copy"),
     ),
     **dict.fromkeys(
@@ -231,7 +249,8 @@ RULES: dict[str, Rule] = {
     "roll": roll,
     "flip": flip,
     "diagonal": diagonal,
-    **dict.fromkeys(("as_strided", "as_strided_"), as_strided),
+    "rot90": rot90,
+    "as_strided": as_strided,
     "unfold": unfold,
     "copy_": copy_,
     **dict.fromkeys(("fill_", "zero_", "fill"), fill),

@@ -29,7 +29,10 @@ def batch_norm(call: Call) -> list[Lowered | None]:
     """aten::native_batch_norm and its relatives: per channel, with the statistics it has stored; without
     any, or in training mode, with those of its input (instance norm arrives here as well)."""
     x = call.tensor(0)
-    own = bool(call.given("training", False)) or call.given("running_mean") is None
+    own = (
+        bool(call.given("training", call.name == "_batch_norm_with_update"))
+        or call.given("running_mean") is None
+    )
     dims = [d for d in range(x.ndim) if d != 1] if own else []
     edges = over(call, dims) + _scales(call)
     attrs = {"affine": call.args[1] is not None}
@@ -93,7 +96,7 @@ def renorm(call: Call) -> Lowered:
     """aten::renorm: each slice along a dimension over its norm where that is too large."""
     x: torch.Tensor = call.tensor(0)
     dim = int(call.given("dim")) % x.ndim
-    return Lowered("norm", over(call, [d for d in range(x.ndim) if d != dim]), elementwise=numel(x.shape))
+    return Lowered("renorm", over(call, [d for d in range(x.ndim) if d != dim]), elementwise=numel(x.shape))
 
 
 RULES: dict[str, Rule] = {

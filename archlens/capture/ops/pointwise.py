@@ -27,8 +27,9 @@ UNARY = {
         "reciprocal", "floor", "ceil", "round", "sign", "trunc", "bitwise_not", "logical_not", "isnan",
         "acos", "acosh", "angle", "asin", "asinh", "atan", "atanh", "cosh", "deg2rad", "digamma", "erfc",
         "erfinv", "frac", "i0", "isinf", "isneginf", "isposinf", "lgamma", "log10", "logit", "nan_to_num",
-        "polygamma", "positive", "rad2deg", "sgn", "signbit", "sinc", "sinh", "special_entr", "special_erfcx",
-        "special_i0e", "special_i1", "special_i1e", "special_log_ndtr", "special_ndtri", "tan",
+        "positive", "rad2deg", "sgn", "signbit", "sinc", "sinh", "special_entr", "special_erfcx",
+        "special_i0e", "special_i1", "special_i1e", "special_log_ndtr",
+        "special_ndtri", "tan",
     )
 }  # fmt: skip
 BINARY = {
@@ -38,11 +39,13 @@ BINARY = {
     "addcmul": "add", "addcdiv": "add", "logical_and": "compare", "logical_or": "compare",
     "bitwise_and": "compare", "bitwise_or": "compare", "remainder": "div", "fmod": "div",
     "floor_divide": "div", "_prelu_kernel": "prelu", "copysign": "mul", "atan2": "div",
-    "bitwise_xor": "compare", "logical_xor": "compare", "bitwise_left_shift": "mul",
-    "bitwise_right_shift": "div", "fmax": "maximum", "fmin": "minimum", "heaviside": "compare",
-    "hypot": "norm", "logaddexp": "logsumexp", "logaddexp2": "logsumexp", "nextafter": "add",
-    "special_xlog1py": "mul", "special_zeta": "pow", "xlogy": "mul", "complex": "stack", "polar": "stack",
-    "bucketize": "compare", "searchsorted": "compare",
+} | {
+    name: name
+    for name in (
+        "bitwise_xor", "logical_xor", "bitwise_left_shift", "bitwise_right_shift", "fmax", "fmin",
+        "heaviside", "hypot", "logaddexp", "logaddexp2", "nextafter", "special_xlog1py", "special_zeta",
+        "xlogy", "complex", "polar", "bucketize", "searchsorted",
+    )
 }  # fmt: skip
 
 
@@ -115,7 +118,7 @@ def mul(call: Call) -> Lowered:
     low = elementwise("mul", call)
     a, b = call.args[:2]
     for x, mask in ((a, b), (b, a)):
-        if not call.depends(x) or not isinstance(mask, torch.Tensor) or call.depends(mask) or mask.ndim < 2:
+        if not call.depends(x) or not isinstance(mask, torch.Tensor) or call.depends(mask) or mask.ndim < 1:
             continue
         layout = call.layout_of(x)
         if layout is None or mask.ndim > len(layout) or call.constants.is_parameter(mask):
@@ -144,20 +147,25 @@ def masked_fill(call: Call) -> Lowered:
     return replace(low, edges=edges)
 
 
+def polygamma(call: Call) -> Lowered:
+    """polygamma(n, x)."""
+    return Lowered("polygamma", call.edge(call.given("self")), elementwise=numel(call.shape))
+
+
 def triangle(upper: bool) -> Rule:
     """tril, triu: what lies beyond a diagonal of the last two dimensions is zero, and not read."""
 
     def rule(call: Call) -> Lowered:
         x, k = call.tensor(0), int(call.args[1])
         kept = np.tri(x.shape[-2], x.shape[-1], k - 1 if upper else k, bool) != upper
-        return Lowered("mul", call.edge(x, pack(kept.reshape((1,) * (x.ndim - 2) + kept.shape))))
+        return Lowered(call.name, call.edge(x, pack(kept.reshape((1,) * (x.ndim - 2) + kept.shape))))
 
     return rule
 
 
 def looked_up(call: Call) -> Lowered:
     """bucketize, searchsorted: each element's place among boundaries."""
-    low = elementwise("compare", call)
+    low = elementwise(call.name, call)
     edges: tuple[Edge, ...] = ()
     for t in (a for a in call.args if call.depends(a)):
         values = t is (call.args[0] if call.name == "bucketize" else call.args[1])
@@ -179,6 +187,10 @@ RULES: dict[str, Rule] = {
     "mul": mul,
     "where": where,
     "masked_fill": masked_fill,
+    "polygamma": lambda call: Lowered(
+        "polygamma", call.edge(call.given("self")), elementwise=numel(call.shape)
+    ),
+    "log_sigmoid_forward": _unary("log_sigmoid"),
     **dict.fromkeys(("clamp", "clamp_min", "clamp_max"), clamp),
     **dict.fromkeys(("bucketize", "searchsorted"), looked_up),
     "tril": triangle(upper=False),

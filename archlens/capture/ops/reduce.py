@@ -8,10 +8,14 @@ from archlens.graph import Along, Full, Reshape, Step
 
 # ATen name -> name in the vocabulary.
 REDUCTIONS = {
-    "mean": "mean", "sum": "sum", "nansum": "sum", "amax": "max", "amin": "min", "max": "max", "min": "min",
-    "var": "var", "std": "var", "prod": "prod", "logsumexp": "logsumexp", "argmax": "argmax",
-    "argmin": "argmax", "linalg_vector_norm": "norm", "norm": "norm", "any": "max", "all": "min",
-    "count_nonzero": "sum", "median": "median", "nanmedian": "median", "kthvalue": "median", "mode": "median",
+    "mean": "mean", "sum": "sum", "amax": "max", "amin": "min", "max": "max", "min": "min", "var": "var",
+    "std": "var", "prod": "prod", "logsumexp": "logsumexp", "argmax": "argmax", "linalg_vector_norm": "norm",
+    "norm": "norm",
+} | {
+    name: name
+    for name in (
+        "nansum", "argmin", "any", "all", "count_nonzero", "median", "nanmedian", "kthvalue", "mode",
+    )
 }  # fmt: skip
 # Two results that read the same.
 PAIRS = {"var_mean": ("var", "mean"), "std_mean": ("var", "mean"), "aminmax": ("min", "max")}

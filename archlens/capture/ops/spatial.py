@@ -23,6 +23,7 @@ from archlens.graph import (
     Window,
 )
 
+SOME_TAPS = "which taps of a computed kernel a unit uses is not told apart"
 ZEROS = "a constant kernel has zeros that differ from channel to channel"
 Ranges = tuple[tuple[int, int], ...]
 
@@ -66,6 +67,9 @@ def convolution(call: Call) -> Lowered:
         op = f"dynamic_{op}"
         edges += call.edge(weight, *_whole_kernel(weight, transposed, groups, out), gate=True)
         edges += per_channel(call, bias)
+        inside = not transposed and not any(padding)
+        if call.depends(weight) and numel(kernel) > 1 and not inside:
+            bound = SOME_TAPS
     return Lowered(op, edges, macs=macs, attrs=attrs, bound=bound)
 
 

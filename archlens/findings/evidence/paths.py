@@ -122,7 +122,7 @@ def _branch(
         kind=b.kind,
         cells=b.extent,
         window=b.extents,
-        field=b.field[0].path.size if b.field[0].kind == "local" and b.field[0].path else None,
+        field=b.field[0].path.size if b.field[0].finite and b.field[0].path else None,
         read=read,
         density=None if read is None or not prod(b.extents) else read / prod(b.extents),
         rate=None if window is None else window.rate,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from math import sqrt
 from typing import Any
@@ -122,7 +122,7 @@ class Witness:
         """
         self.rng = torch.Generator().manual_seed(seed)
         models = [_valued(model, self.rng, positive) for positive in (False, True)]
-        first = self._image(from_sizes(sizes, models[0]), 0)
+        first = self._image(from_sizes(sizes, models[0]).on(_in_double), 0)
         self.graph, self._sites, self._names = _learnt(models[0], first)
         if keep is not None:
             wanted = frozenset(keep)
@@ -131,9 +131,10 @@ class Witness:
             }
         self._draws = []
         for k in range(draws):
-            draw = _Draw(models[k % 2], self._image(first, k))
-            self._run(draw, draw.inputs, draw.remember)
-            self._draws.append(draw)
+            draw = _Draw(models[k % 2], first if k == 0 else self._image(first, k))
+            with suppress(OtherWay):  # an image that the network decides about otherwise shows nothing
+                self._run(draw, draw.inputs, draw.remember)
+                self._draws.append(draw)
 
     def _image(self, like: Inputs, k: int) -> Inputs:
         """Dense values: of both signs, or all positive."""
@@ -151,12 +152,13 @@ class Witness:
             if call >= len(self._names) or func is not self._names[call]:
                 raise OtherWay
             for site in self._sites.get(call, ()):
-                take(site.node, involved[site.place])
+                value = involved[site.place]
+                if not (value.is_conj() or value.is_neg()):  # views that are not what their memory says
+                    take(site.node, value)
 
         # A copy: networks may write into their input.
         given = inputs.on(lambda t: t.clone())
-        with torch.no_grad(), torch.random.fork_rng(devices=[]), unfused_attention(), _Following(show):
-            torch.manual_seed(0)  # a network that draws draws the same each time
+        with torch.no_grad(), _drawing_alike(), unfused_attention(), _Following(show):
             draw.model(*given.args, **given.kwargs)
 
     def answers(self, where: Bools, origin: int = 0) -> Iterator[dict[int, Bools]]:
@@ -189,8 +191,12 @@ class Witness:
         found: dict[int, Bools] = {}
 
         def take(node: int, value: Tensor) -> None:
-            before = draw.values[node]
-            if before.shape != value.shape or tuple(value.shape) != self.graph.nodes[node].shape:
+            before = draw.values.get(node)
+            if (
+                before is None
+                or before.shape != value.shape
+                or tuple(value.shape) != self.graph.nodes[node].shape
+            ):
                 return
             if value.is_floating_point() or value.is_complex():
                 moved = (value - before).abs() > FAINT * max(draw.sizes[node], 1e-30)
@@ -206,8 +212,23 @@ class Witness:
         return found
 
 
+@contextmanager
+def _drawing_alike() -> Iterator[None]:
+    """A network that draws random numbers draws the same ones each time."""
+    before = torch.default_generator.get_state()
+    torch.default_generator.manual_seed(0)
+    try:
+        yield
+    finally:
+        torch.default_generator.set_state(before)
+
+
 def _exchanged(inputs: Inputs, old: Tensor, new: Tensor) -> Inputs:
     return inputs.on(lambda t: new if t is old else t)
+
+
+def _in_double(t: Tensor) -> Tensor:
+    return t.double() if t.is_floating_point() else t
 
 
 def _learnt(model: nn.Module, inputs: Inputs) -> tuple[Graph, Mapping[int, list[_Site]], list[Any]]:
