@@ -1,0 +1,499 @@
+"""The networks that `coverage.py` goes over, and how to build those that archlens has no loader for.
+
+    archlens explain 'benchmarks/coverage_networks.py:transformers?name=segformer' --input-size 3x256x256
+
+All are built from their configurations with random weights, for CLASSES classes where they segment.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+CLASSES = 19
+LIBRARIES = {
+    "torchvision": "torchvision",
+    "timm": "timm",
+    "smp": "segmentation_models_pytorch",
+    "transformers": "transformers",
+    "monai": "monai",
+    "nnunet": "dynamic_network_architectures",
+}
+"""Library -> the package that has to be there."""
+_SMALL = re.compile(r"tiny|small|_s$|nano|_xs|atto|pico|femto|mini|b0|s0|_t$")
+_HERE = str(Path(__file__).resolve())
+
+
+@dataclass(frozen=True)
+class Job:
+    """A network to go over; two specs are compared.
+
+    Attributes:
+        name: `library:network`, what the rows are called.
+        specs: As archlens takes them.
+        size: (C, *spatial), or None for the network's own.
+        classes: How many it segments into; 0 where it does not segment.
+        other: A second side to look at, where the network takes any.
+    """
+
+    name: str
+    specs: tuple[str, ...]
+    size: tuple[int, ...] | None = None
+    classes: int = 0
+    other: int | None = None
+
+    @property
+    def library(self) -> str:
+        """The key of LIBRARIES, or `compare`."""
+        return self.name.partition(":")[0]
+
+
+def installed() -> dict[str, bool]:
+    """Library -> whether it is here."""
+    return {name: find_spec(package) is not None for name, package in LIBRARIES.items()}
+
+
+def jobs(every: bool) -> Iterator[Job]:
+    """All that is gone over: those that segment first. `every`: not one a family, but all of them."""
+    here = installed()
+    for library, make in _LISTS.items():
+        if here[library]:
+            yield from make(every)
+    yield from _pairs(here)
+
+
+def _pairs(here: dict[str, bool]) -> Iterator[Job]:
+    known = {j.name: j for library in ("smp", "transformers", "nnunet", "monai") if here[library]
+             for j in _LISTS[library](False)}  # fmt: skip
+    for one, other in (
+        ("transformers:segformer", "smp:unet?encoder_name=resnet34"),
+        ("transformers:segformer", "transformers:upernet_convnext"),
+        ("nnunet:plain_conv_unet", "nnunet:residual_encoder_unet"),
+        ("monai:unet_3d", "monai:swin_unetr_3d"),
+    ):
+        if one in known and other in known:
+            specs = known[one].specs + known[other].specs
+            yield Job(f"compare:{one} {other}", specs, known[one].size)
+
+
+# ------------------------------------------------------------------ what archlens loads by itself
+
+
+def _torchvision(every: bool) -> Iterator[Job]:
+    from torchvision import models
+
+    for name in models.list_models(module=models.segmentation):
+        yield Job(f"torchvision:{name}", (f"torchvision:{name}",), (3, 256, 256), 21)
+    for module in (models, models.video):
+        names = models.list_models(module=module)
+        homes: dict[str, list[str]] = {}
+        for name in names:
+            homes.setdefault(models.get_model_builder(name).__module__, []).append(name)
+        for home in homes.values():
+            for name in home if every else _smallest(home):
+                yield Job(f"torchvision:{name}", (f"torchvision:{name}",))
+
+
+def _timm(every: bool) -> Iterator[Job]:
+    from timm.models._registry import _module_to_models
+
+    for _, names in sorted(_module_to_models.items()):
+        for name in sorted(names) if every else _smallest(names):
+            yield Job(f"timm:{name}", (f"timm:{name}",))
+
+
+def _smallest(names: Any) -> list[str]:
+    ordered = sorted(names)
+    return ([n for n in ordered if _SMALL.search(n)] or ordered)[:1]
+
+
+def _smp(every: bool) -> Iterator[Job]:
+    from archlens.capture.load.smp import architectures
+
+    for name in architectures():
+        encoders: tuple[str, ...] = ("resnet34", "mit_b0") if name != "dpt" else ("",)
+        if every and name != "dpt":
+            encoders += ("mobilenet_v2", "efficientnet-b0", "tu-convnext_tiny")
+        refused = ("mit_b0",) if name in ("linknet", "unetplusplus") else ()  # by the package itself
+        for encoder in encoders:
+            if encoder not in refused:
+                text = f"smp:{name}" + (f"?encoder_name={encoder}" if encoder else "")
+                size = (3, 256, 256) if encoder else None
+                yield Job(text, (text + ("&" if encoder else "?") + f"classes={CLASSES}",), size, CLASSES)
+
+
+# ------------------------------------------------------------------ transformers
+
+
+class Given(nn.Module):
+    """A network with all inputs but the image held fixed."""
+
+    def __init__(self, network: nn.Module, **fixed: Tensor) -> None:
+        super().__init__()
+        self.network, self.names = network, tuple(fixed)
+        for name, value in fixed.items():
+            self.register_buffer(name, value)
+
+    def forward(self, image: Tensor) -> Any:
+        """The network's own outputs."""
+        return self.network(pixel_values=image, **{name: getattr(self, name) for name in self.names})
+
+
+def transformers(name: str) -> nn.Module:
+    """A network of transformers, by its name in TRANSFORMERS."""
+    import transformers as hf
+
+    made: nn.Module = TRANSFORMERS[name][0](hf)
+    return made
+
+
+def _convnext(hf: Any) -> Any:
+    return hf.ConvNextConfig(out_features=["stage1", "stage2", "stage3", "stage4"])
+
+
+def _swin(hf: Any, **more: Any) -> Any:
+    return hf.SwinConfig(out_features=["stage1", "stage2", "stage3", "stage4"], **more)
+
+
+def _resnet(hf: Any, stages: int = 4) -> Any:
+    wanted = [f"stage{n}" for n in range(5 - stages, 5)]
+    return hf.ResNetConfig(out_features=wanted)
+
+
+def _vit(side: int) -> dict[str, Any]:
+    return {"hidden_size": 192, "num_attention_heads": 3, "intermediate_size": 768, "image_size": side}
+
+
+def _beit_like(side: int) -> dict[str, Any]:
+    return {**_vit(side), "num_labels": CLASSES, "use_relative_position_bias": True, "use_mask_token": False,
+            "out_indices": [3, 5, 7, 11]}  # fmt: skip
+
+
+def _dpt(hf: Any, side: int = 256) -> Any:
+    return hf.DPTConfig(
+        **_vit(side),
+        num_hidden_layers=12,
+        backbone_out_indices=[2, 5, 8, 11],
+        neck_hidden_sizes=[48, 96, 192, 192],
+        fusion_hidden_size=64,
+        num_labels=CLASSES,
+    )
+
+
+def _detr(hf: Any, kind: str, **more: Any) -> Any:
+    config = getattr(hf, f"{kind}Config")
+    return getattr(hf, f"{kind}ForSegmentation")(
+        config(
+            use_timm_backbone=False,
+            use_pretrained_backbone=False,
+            backbone=None,
+            backbone_config=_resnet(hf),
+            num_labels=CLASSES,
+            **more,
+        )
+    )
+
+
+def _oneformer(hf: Any) -> nn.Module:
+    import torch
+
+    config = hf.OneFormerConfig(backbone_config=_swin(hf), num_labels=CLASSES, is_training=False)
+    return Given(
+        hf.OneFormerForUniversalSegmentation(config), task_inputs=torch.ones(1, 77, dtype=torch.int64)
+    )
+
+
+def _clipseg(hf: Any) -> nn.Module:
+    import torch
+
+    return Given(
+        hf.CLIPSegForImageSegmentation(hf.CLIPSegConfig()), input_ids=torch.ones(1, 7, dtype=torch.int64)
+    )
+
+
+def _seggpt(hf: Any) -> nn.Module:
+    import torch
+
+    config = hf.SegGptConfig(
+        hidden_size=192, num_hidden_layers=12, num_attention_heads=3, image_size=[448, 224]
+    )
+    pair = torch.zeros(1, 3, 224, 224)
+    return Given(hf.SegGptForImageSegmentation(config), prompt_pixel_values=pair, prompt_masks=pair.clone())
+
+
+def _sam(hf: Any) -> nn.Module:
+    import torch
+
+    vision = hf.SamVisionConfig(
+        hidden_size=192, num_hidden_layers=4, num_attention_heads=3, image_size=256, global_attn_indexes=[1, 3]
+    )
+    return Given(
+        hf.SamModel(hf.SamConfig(vision_config=vision.to_dict(), prompt_encoder_config={"image_size": 256})),
+        input_points=torch.full((1, 1, 1, 2), 128.0),
+    )
+
+
+def _depth_anything(hf: Any) -> nn.Module:
+    backbone = hf.Dinov2Config(
+        hidden_size=192,
+        num_attention_heads=3,
+        image_size=252,
+        patch_size=14,
+        reshape_hidden_states=False,
+        out_indices=[3, 6, 9, 12],
+    )
+    return hf.DepthAnythingForDepthEstimation(
+        hf.DepthAnythingConfig(
+            backbone_config=backbone, reassemble_hidden_size=192, neck_hidden_sizes=[48, 96, 192, 192]
+        )
+    )
+
+
+def _eomt(hf: Any, side: int = 256) -> nn.Module:
+    return hf.EomtForUniversalSegmentation(
+        hf.EomtConfig(
+            hidden_size=192,
+            num_hidden_layers=8,
+            num_attention_heads=3,
+            image_size=side,
+            num_blocks=2,
+            num_labels=CLASSES,
+        )
+    )
+
+
+Made = tuple[Callable[[Any], Any], int, int]
+"""What builds it, the side of its input, and how many classes it has (0: it does not segment)."""
+
+TRANSFORMERS: dict[str, Made] = {
+    "segformer": (
+        lambda hf: hf.SegformerForSemanticSegmentation(hf.SegformerConfig(num_labels=CLASSES)), 256, CLASSES
+    ),
+    "segformer_b2": (
+        lambda hf: hf.SegformerForSemanticSegmentation(
+            hf.SegformerConfig(
+                num_labels=CLASSES,
+                depths=[3, 4, 6, 3],
+                hidden_sizes=[64, 128, 320, 512],
+                decoder_hidden_size=768,
+            )
+        ),
+        256,
+        CLASSES,
+    ),
+    "upernet_convnext": (
+        lambda hf: hf.UperNetForSemanticSegmentation(
+            hf.UperNetConfig(backbone_config=_convnext(hf), num_labels=CLASSES)
+        ),
+        256,
+        CLASSES,
+    ),
+    "upernet_swin": (
+        lambda hf: hf.UperNetForSemanticSegmentation(
+            hf.UperNetConfig(
+                backbone_config=_swin(hf), num_labels=CLASSES, auxiliary_in_channels=384
+            )
+        ),
+        256,
+        CLASSES,
+    ),
+    "mobilevit": (
+        lambda hf: hf.MobileViTForSemanticSegmentation(hf.MobileViTConfig(num_labels=CLASSES)), 256, CLASSES
+    ),
+    "mobilevitv2": (
+        lambda hf: hf.MobileViTV2ForSemanticSegmentation(hf.MobileViTV2Config(num_labels=CLASSES)),
+        256,
+        CLASSES,
+    ),
+    "mobilenet_v2": (
+        lambda hf: hf.MobileNetV2ForSemanticSegmentation(hf.MobileNetV2Config(num_labels=CLASSES)),
+        256,
+        CLASSES,
+    ),
+    "beit": (
+        lambda hf: hf.BeitForSemanticSegmentation(hf.BeitConfig(**_beit_like(224))), 224, CLASSES
+    ),
+    "data2vec": (
+        lambda hf: hf.Data2VecVisionForSemanticSegmentation(hf.Data2VecVisionConfig(**_beit_like(224))),
+        224,
+        CLASSES,
+    ),
+    "dpt": (lambda hf: hf.DPTForSemanticSegmentation(_dpt(hf)), 256, CLASSES),
+    "maskformer_swin": (
+        lambda hf: hf.MaskFormerForInstanceSegmentation(
+            hf.MaskFormerConfig(backbone_config=_swin(hf), num_labels=CLASSES)
+        ),
+        256,
+        CLASSES,
+    ),
+    "maskformer_resnet": (
+        lambda hf: hf.MaskFormerForInstanceSegmentation(
+            hf.MaskFormerConfig(backbone_config=_resnet(hf), num_labels=CLASSES)
+        ),
+        256,
+        CLASSES,
+    ),
+    "mask2former_swin": (
+        lambda hf: hf.Mask2FormerForUniversalSegmentation(
+            hf.Mask2FormerConfig(backbone_config=_swin(hf), num_labels=CLASSES)
+        ),
+        256,
+        CLASSES,
+    ),
+    "oneformer": (_oneformer, 256, CLASSES),
+    "eomt": (_eomt, 256, CLASSES),
+    "detr": (lambda hf: _detr(hf, "Detr"), 256, CLASSES),
+    "conditional_detr": (lambda hf: _detr(hf, "ConditionalDetr"), 256, CLASSES),
+    "clipseg": (_clipseg, 224, 1),
+    "seggpt": (_seggpt, 224, 3),
+    "sam": (_sam, 256, 1),
+    "dpt_depth": (lambda hf: hf.DPTForDepthEstimation(_dpt(hf)), 256, 1),
+    "depth_anything": (_depth_anything, 252, 1),
+    "glpn": (lambda hf: hf.GLPNForDepthEstimation(hf.GLPNConfig()), 256, 1),
+}  # fmt: skip
+
+
+def _transformers(every: bool) -> Iterator[Job]:
+    for name, (_, side, classes) in TRANSFORMERS.items():
+        spec = f"{_HERE}:transformers?name={name}"
+        yield Job(f"transformers:{name}", (spec,), (3, side, side), classes)
+
+
+# ------------------------------------------------------------------ monai
+
+
+def monai(name: str, dims: int) -> nn.Module:
+    """A network of MONAI, by its name in MONAI, of 2 or 3 dimensions."""
+    from monai.networks import nets
+
+    made: nn.Module = MONAI[name][0](nets, dims)
+    return made
+
+
+def _dyn_unet(nets: Any, dims: int, **more: Any) -> Any:
+    return nets.DynUNet(
+        dims, 1, CLASSES, kernel_size=[3] * 5, strides=[1, 2, 2, 2, 2], upsample_kernel_size=[2] * 4, **more
+    )
+
+
+BOTH = (2, 3)
+MONAI: dict[str, tuple[Callable[[Any, int], Any], tuple[int, ...]]] = {
+    "unet": (
+        lambda n, d: n.UNet(d, 1, CLASSES, channels=(16, 32, 64, 128), strides=(2, 2, 2), num_res_units=2),
+        BOTH,
+    ),
+    "basic_unet": (lambda n, d: n.BasicUNet(d, 1, CLASSES), BOTH),
+    "basic_unet_plus_plus": (lambda n, d: n.BasicUNetPlusPlus(d, 1, CLASSES), BOTH),
+    "attention_unet": (
+        lambda n, d: n.AttentionUnet(d, 1, CLASSES, channels=(16, 32, 64, 128), strides=(2, 2, 2)), BOTH
+    ),
+    "unetr": (
+        lambda n, d: n.UNETR(
+            1, CLASSES, (64,) * d, hidden_size=192, mlp_dim=768, num_heads=3, spatial_dims=d
+        ),
+        BOTH,
+    ),
+    "swin_unetr": (
+        lambda n, d: n.SwinUNETR(in_channels=1, out_channels=CLASSES, feature_size=24, spatial_dims=d), BOTH
+    ),
+    "swin_unetr_v2": (
+        lambda n, d: n.SwinUNETR(
+            in_channels=1, out_channels=CLASSES, feature_size=24, spatial_dims=d, use_v2=True
+        ),
+        BOTH,
+    ),
+    "segresnet": (lambda n, d: n.SegResNet(d, in_channels=1, out_channels=CLASSES), BOTH),
+    "segresnet_ds": (lambda n, d: n.SegResNetDS(d, in_channels=1, out_channels=CLASSES), BOTH),
+    "segresnet_vae": (
+        lambda n, d: n.SegResNetVAE((64,) * d, spatial_dims=d, in_channels=1, out_channels=CLASSES), BOTH
+    ),
+    "vnet": (lambda n, d: n.VNet(d, 1, CLASSES, dropout_dim=d), BOTH),
+    "dyn_unet": (_dyn_unet, BOTH),
+    "dyn_unet_res": (
+        lambda n, d: _dyn_unet(n, d, res_block=True, deep_supervision=True, deep_supr_num=2), BOTH
+    ),
+    "highresnet": (lambda n, d: n.HighResNet(d, 1, CLASSES), BOTH),
+    "flexible_unet": (lambda n, d: n.FlexibleUNet(1, CLASSES, "efficientnet-b0", spatial_dims=d), BOTH),
+    "ahnet": (
+        lambda n, d: n.AHNet(
+            (3, 4, 6, 3), spatial_dims=d, in_channels=1, out_channels=CLASSES, psp_block_num=3
+        ),
+        BOTH,
+    ),
+    "mednext": (lambda n, d: n.MedNeXt(d, in_channels=1, out_channels=CLASSES, init_filters=16), BOTH),
+    "vista3d": (lambda n, d: n.SegResNetDS2(d, in_channels=1, out_channels=CLASSES), (3,)),
+    "regunet": (
+        lambda n, d: n.RegUNet(d, 1, 16, depth=3, out_kernel_initializer="zeros", out_channels=d), BOTH
+    ),
+}  # fmt: skip
+
+
+def _monai(every: bool) -> Iterator[Job]:
+    for name, (_, dims) in MONAI.items():
+        for d in dims:
+            spec = f"{_HERE}:monai?name={name}&dims={d}"
+            classes = d if name == "regunet" else CLASSES
+            yield Job(f"monai:{name}_{d}d", (spec,), (1, *(64 if d == 3 else 128,) * d), classes)
+
+
+# ------------------------------------------------------------------ nnU-Net
+
+
+def nnunet(name: str, dims: int) -> nn.Module:
+    """One of nnU-Net's networks, as its plans have them, of 2 or 3 dimensions."""
+    from dynamic_network_architectures.architectures import unet
+    from torch import nn
+
+    conv = nn.Conv3d if dims == 3 else nn.Conv2d
+    norm = nn.InstanceNorm3d if dims == 3 else nn.InstanceNorm2d
+    stages = 5
+    common: dict[str, Any] = {
+        "input_channels": 1,
+        "n_stages": stages,
+        "features_per_stage": [32, 64, 128, 256, 320],
+        "conv_op": conv,
+        "kernel_sizes": 3,
+        "strides": [1, 2, 2, 2, 2],
+        "num_classes": CLASSES,
+        "conv_bias": True,
+        "norm_op": norm,
+        "norm_op_kwargs": {"eps": 1e-5, "affine": True},
+        "nonlin": nn.LeakyReLU,
+        "nonlin_kwargs": {"inplace": True},
+    }
+    if name.endswith("_deep"):
+        common["deep_supervision"] = True
+    plain = {"n_conv_per_stage": 2, "n_conv_per_stage_decoder": 2}
+    residual = {"n_blocks_per_stage": [1, 3, 4, 6, 6], "n_conv_per_stage_decoder": 1}
+    kind = {
+        "plain_conv_unet": (unet.PlainConvUNet, plain),
+        "residual_encoder_unet": (unet.ResidualEncoderUNet, residual),
+        "residual_unet": (unet.ResidualUNet, {"n_blocks_per_stage": 2, "n_conv_per_stage_decoder": 2}),
+    }
+    make, own = kind[name.removesuffix("_deep")]
+    made: nn.Module = make(**common, **own)
+    return made
+
+
+def _nnunet(every: bool) -> Iterator[Job]:
+    for name in ("plain_conv_unet", "residual_encoder_unet", "residual_unet", "plain_conv_unet_deep"):
+        for dims in BOTH:
+            spec = f"{_HERE}:nnunet?name={name}&dims={dims}"
+            label = f"nnunet:{name}" + ("" if dims == 2 else "_3d")
+            yield Job(label, (spec,), (1, *(64 if dims == 3 else 128,) * dims), CLASSES)
+
+
+_LISTS: dict[str, Callable[[bool], Iterator[Job]]] = {
+    "transformers": _transformers,
+    "nnunet": _nnunet,
+    "monai": _monai,
+    "smp": _smp,
+    "torchvision": _torchvision,
+    "timm": _timm,
+}
