@@ -1,10 +1,10 @@
 """Which networks of other packages archlens takes, end to end: every analysis, `explain`, every output.
 
     pip install -e '.[timm,smp]' transformers monai einops dynamic-network-architectures
-    python benchmarks/coverage.py                             # all libraries that are there; goes on where it was
+    python benchmarks/coverage.py                             # all libraries; goes on where it was
     python benchmarks/coverage.py timm smp:unet               # what begins with these words
     python benchmarks/coverage.py --all timm                  # every network, not one a family
-    python benchmarks/coverage.py --table                     # what the results file holds; --page: docs/coverage.md
+    python benchmarks/coverage.py --table                     # what the results file holds; --page: the page
 
 A library that is not installed is left out with a word. Each network is gone over in a worker with a limit of
 time and memory; rows go to the results file as they are done, so a run that was stopped goes on where it was
@@ -44,7 +44,8 @@ class Worker:
 
     def __init__(self, limit: float, memory: float) -> None:
         self.limit, self.memory = limit, memory
-        self.dump = tempfile.NamedTemporaryFile("r")
+        self.folder = tempfile.TemporaryDirectory()
+        self.dump = Path(self.folder.name) / "traceback"
         self.process: Any = None
         self.done = 0
 
@@ -62,7 +63,7 @@ class Worker:
             self.done += 1
         except (EOFError, OSError):
             self.process.join()
-            text = Path(self.dump.name).read_text()
+            text = self.dump.read_text() if self.dump.is_file() else ""
             late = "Timeout" in text
             error = f"more than {self.limit:g} s" if late else f"the process died ({self.process.exitcode})"
             fault = {"step": step, "error": error, "frame": dumped(text)}
@@ -75,7 +76,7 @@ class Worker:
         self.stop()
         context = multiprocessing.get_context("spawn")
         self.end, other = context.Pipe()
-        self.process = context.Process(target=_limited, args=(other, self.dump.name, self.limit, self.memory))
+        self.process = context.Process(target=_limited, args=(other, str(self.dump), self.limit, self.memory))
         self.process.start()
         other.close()
         self.done = 0
@@ -129,8 +130,9 @@ def told(row: Row) -> str:
                        ("exact", "bound", "unknown"))  # fmt: skip
     energy = _percent(row.get("energy", 0), row.get("energy_rows", 0))
     cell = row.get("cell", {})
-    head = f"{row['name']:44} {row.get('wall', 0):6.1f} s  {shares}  energy {energy}  cell {cell.get('name', '-')}"
-    lines = [head]
+    lines = [
+        f"{row['name']:44} {row['wall']:6.1f} s  {shares}  energy {energy}  cell {cell.get('name', '-')}"
+    ]
     lines += [f"    CRASH {c['step']}: {c['error']}  [{c['frame']}]" for c in row.get("crashes", [])]
     lines += [f"    refused {r['step']}: {r['error']}" for r in row.get("refused", []) if r["step"] in _WHOLE]
     return "\n".join(lines)
@@ -286,11 +288,12 @@ def page(rows: Sequence[Row]) -> str:
     head = [
         "# Coverage",
         "",
-        "Networks of other packages, each taken through every analysis and `explain`, and written in every form, "
-        "by `python benchmarks/coverage.py`, which made this page. A layer's field is exact, bound or unknown; "
-        "an operation that archlens does not understand is named, and every layer behind it says unknown. Its "
-        "energy, the expected field, is known where every operation before it has a rule. `params` and `MACs`: "
-        "`=` where they equal `sum(p.numel())` and half of what torch's FlopCounterMode counts.",
+        "Networks of other packages, each taken through every analysis and `explain`, and written in every "
+        "form, by `python benchmarks/coverage.py`, which made this page. A layer's field is exact, bound or "
+        "unknown; an operation that archlens does not understand is named, and every layer behind it says "
+        "unknown. Its energy, the expected field, is known where every operation before it has a rule. "
+        "`params` and `MACs`: `=` where they equal `sum(p.numel())` and half of what torch's FlopCounterMode "
+        "counts.",
         "",
         "Versions: " + ", ".join(known) + ".",
         "",

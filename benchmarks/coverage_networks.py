@@ -154,7 +154,9 @@ def transformers(name: str) -> nn.Module:
 
 
 def _convnext(hf: Any) -> Any:
-    return hf.ConvNextConfig(out_features=["stage1", "stage2", "stage3", "stage4"])
+    return hf.ConvNextConfig(
+        hidden_sizes=[96, 192, 384, 768], out_features=["stage1", "stage2", "stage3", "stage4"]
+    )
 
 
 def _swin(hf: Any, **more: Any) -> Any:
@@ -221,7 +223,11 @@ def _seggpt(hf: Any) -> nn.Module:
     import torch
 
     config = hf.SegGptConfig(
-        hidden_size=192, num_hidden_layers=12, num_attention_heads=3, image_size=[448, 224]
+        hidden_size=192,
+        num_hidden_layers=12,
+        num_attention_heads=3,
+        image_size=[448, 224],
+        intermediate_hidden_state_indices=[2, 5, 8, 11],
     )
     pair = torch.zeros(1, 3, 224, 224)
     return Given(hf.SegGptForImageSegmentation(config), prompt_pixel_values=pair, prompt_masks=pair.clone())
@@ -231,7 +237,11 @@ def _sam(hf: Any) -> nn.Module:
     import torch
 
     vision = hf.SamVisionConfig(
-        hidden_size=192, num_hidden_layers=4, num_attention_heads=3, image_size=256, global_attn_indexes=[1, 3]
+        hidden_size=192,
+        num_hidden_layers=4,
+        num_attention_heads=3,
+        image_size=256,
+        global_attn_indexes=[1, 3],
     )
     return Given(
         hf.SamModel(hf.SamConfig(vision_config=vision.to_dict(), prompt_encoder_config={"image_size": 256})),
@@ -264,6 +274,84 @@ def _eomt(hf: Any, side: int = 256) -> nn.Module:
             image_size=side,
             num_blocks=2,
             num_labels=CLASSES,
+        )
+    )
+
+
+def _eomt_dinov3(hf: Any) -> nn.Module:
+    return hf.EomtDinov3ForUniversalSegmentation(
+        hf.EomtDinov3Config(**_vit(256), num_hidden_layers=8, num_blocks=2, num_labels=CLASSES)
+    )
+
+
+def _sapiens2(hf: Any) -> nn.Module:
+    head = {
+        "upsample_out_channels": [96, 64],
+        "upsample_kernel_sizes": [4, 4],
+        "conv_out_channels": [64, 64],
+        "conv_kernel_sizes": [1, 1],
+    }
+    return hf.Sapiens2ForSemanticSegmentation(
+        hf.Sapiens2Config(
+            **_vit(256),
+            num_hidden_layers=4,
+            num_key_value_heads_per_layer=[3] * 4,
+            num_labels=CLASSES,
+            head_config=head,
+        )
+    )
+
+
+def _vitmatte(hf: Any) -> nn.Module:
+    backbone = hf.VitDetConfig(
+        hidden_size=384,
+        num_attention_heads=6,
+        image_size=256,
+        num_channels=4,
+        window_block_indices=[0, 1, 3, 4, 6, 7, 9, 10],
+        window_size=14,
+        residual_block_indices=[2, 5, 8, 11],
+        use_relative_position_embeddings=True,
+        out_features=["stage12"],
+    )
+    return hf.VitMatteForImageMatting(
+        hf.VitMatteConfig(
+            backbone_config=backbone,
+            fusion_hidden_sizes=[256, 128, 64, 32],
+            convstream_hidden_sizes=[48, 96, 192],
+        )
+    )
+
+
+def _zoedepth(hf: Any) -> nn.Module:
+    backbone = hf.BeitConfig(
+        **_vit(256),
+        num_hidden_layers=12,
+        use_relative_position_bias=True,
+        use_absolute_position_embeddings=False,
+        reshape_hidden_states=False,
+        out_indices=[3, 6, 9, 12],
+    )
+    return hf.ZoeDepthForDepthEstimation(
+        hf.ZoeDepthConfig(
+            backbone_config=backbone,
+            neck_hidden_sizes=[48, 96, 192, 192],
+            reassemble_factors=[4, 2, 1, 0.5],
+        )
+    )
+
+
+def _dpt_hybrid(hf: Any) -> nn.Module:
+    return hf.DPTForSemanticSegmentation(
+        hf.DPTConfig(
+            is_hybrid=True,
+            num_labels=CLASSES,
+            neck_hidden_sizes=[256, 512, 768, 768],
+            backbone_out_indices=[2, 5, 8, 11],
+            hidden_size=768,
+            num_hidden_layers=12,
+            num_attention_heads=12,
+            image_size=384,
         )
     )
 
@@ -355,14 +443,27 @@ TRANSFORMERS: dict[str, Made] = {
     "sam": (_sam, 256, 1),
     "dpt_depth": (lambda hf: hf.DPTForDepthEstimation(_dpt(hf)), 256, 1),
     "depth_anything": (_depth_anything, 252, 1),
+    "eomt_dinov3": (_eomt_dinov3, 256, CLASSES),
+    "rf_detr": (
+        lambda hf: hf.RfDetrForInstanceSegmentation(hf.RfDetrConfig(num_labels=CLASSES)), 448, CLASSES
+    ),
+    "sapiens2": (_sapiens2, 256, CLASSES),
+    "tipsv2_dpt": (
+        lambda hf: hf.Tipsv2DptForSemanticSegmentation(hf.Tipsv2DptConfig(num_labels=CLASSES)), 448, CLASSES
+    ),
+    "vitmatte": (_vitmatte, 256, 1),
+    "sam2_encoder": (lambda hf: hf.Sam2Model(hf.Sam2Config()).vision_encoder, 512, 0),
+    "dpt_hybrid": (_dpt_hybrid, 384, CLASSES),
+    "zoedepth": (_zoedepth, 256, 1),
     "glpn": (lambda hf: hf.GLPNForDepthEstimation(hf.GLPNConfig()), 256, 1),
 }  # fmt: skip
 
 
-def _transformers(every: bool) -> Iterator[Job]:
+def _transformers(_: bool) -> Iterator[Job]:
     for name, (_, side, classes) in TRANSFORMERS.items():
         spec = f"{_HERE}:transformers?name={name}"
-        yield Job(f"transformers:{name}", (spec,), (3, side, side), classes)
+        channels = 4 if name == "vitmatte" else 3  # an image and its trimap
+        yield Job(f"transformers:{name}", (spec,), (channels, side, side), classes)
 
 
 # ------------------------------------------------------------------ monai
@@ -383,6 +484,7 @@ def _dyn_unet(nets: Any, dims: int, **more: Any) -> Any:
 
 
 BOTH = (2, 3)
+_SIDES = {2: 128, 3: 64}
 MONAI: dict[str, tuple[Callable[[Any, int], Any], tuple[int, ...]]] = {
     "unet": (
         lambda n, d: n.UNet(d, 1, CLASSES, channels=(16, 32, 64, 128), strides=(2, 2, 2), num_res_units=2),
@@ -395,7 +497,7 @@ MONAI: dict[str, tuple[Callable[[Any, int], Any], tuple[int, ...]]] = {
     ),
     "unetr": (
         lambda n, d: n.UNETR(
-            1, CLASSES, (64,) * d, hidden_size=192, mlp_dim=768, num_heads=3, spatial_dims=d
+            1, CLASSES, (_SIDES[d],) * d, hidden_size=192, mlp_dim=768, num_heads=3, spatial_dims=d
         ),
         BOTH,
     ),
@@ -411,7 +513,7 @@ MONAI: dict[str, tuple[Callable[[Any, int], Any], tuple[int, ...]]] = {
     "segresnet": (lambda n, d: n.SegResNet(d, in_channels=1, out_channels=CLASSES), BOTH),
     "segresnet_ds": (lambda n, d: n.SegResNetDS(d, in_channels=1, out_channels=CLASSES), BOTH),
     "segresnet_vae": (
-        lambda n, d: n.SegResNetVAE((64,) * d, spatial_dims=d, in_channels=1, out_channels=CLASSES), BOTH
+        lambda n, d: n.SegResNetVAE((_SIDES[d],) * d, spatial_dims=d, in_channels=1, out_channels=CLASSES), BOTH
     ),
     "vnet": (lambda n, d: n.VNet(d, 1, CLASSES, dropout_dim=d), BOTH),
     "dyn_unet": (_dyn_unet, BOTH),
@@ -434,12 +536,12 @@ MONAI: dict[str, tuple[Callable[[Any, int], Any], tuple[int, ...]]] = {
 }  # fmt: skip
 
 
-def _monai(every: bool) -> Iterator[Job]:
+def _monai(_: bool) -> Iterator[Job]:
     for name, (_, dims) in MONAI.items():
         for d in dims:
             spec = f"{_HERE}:monai?name={name}&dims={d}"
             classes = d if name == "regunet" else CLASSES
-            yield Job(f"monai:{name}_{d}d", (spec,), (1, *(64 if d == 3 else 128,) * d), classes)
+            yield Job(f"monai:{name}_{d}d", (spec,), (1, *(_SIDES[d],) * d), classes)
 
 
 # ------------------------------------------------------------------ nnU-Net
@@ -481,12 +583,12 @@ def nnunet(name: str, dims: int) -> nn.Module:
     return made
 
 
-def _nnunet(every: bool) -> Iterator[Job]:
+def _nnunet(_: bool) -> Iterator[Job]:
     for name in ("plain_conv_unet", "residual_encoder_unet", "residual_unet", "plain_conv_unet_deep"):
         for dims in BOTH:
             spec = f"{_HERE}:nnunet?name={name}&dims={dims}"
             label = f"nnunet:{name}" + ("" if dims == 2 else "_3d")
-            yield Job(label, (spec,), (1, *(64 if dims == 3 else 128,) * dims), CLASSES)
+            yield Job(label, (spec,), (1, *(_SIDES[dims],) * dims), CLASSES)
 
 
 _LISTS: dict[str, Callable[[bool], Iterator[Job]]] = {

@@ -109,17 +109,14 @@ class Faults:
         try:
             return do()
         except ArchlensError as error:
-            self.refused.append(
-                {"step": step, "error": f"{type(error).__name__}: {error.message}"[:400], "why": _inside(error)}
-            )
+            cause = error.__cause__
+            told = {"step": step, "error": f"{type(error).__name__}: {error.message}"[:400]}
+            if cause is not None and not isinstance(cause, ArchlensError) and _ours(cause):
+                self.crashes.append({**_fault(step, cause), "said": told["error"]})
+            else:
+                self.refused.append(told)
         except Exception as error:
-            self.crashes.append(
-                {
-                    "step": step,
-                    "error": f"{type(error).__name__}: {' '.join(str(error).split())}"[:300],
-                    "frame": _last(traceback.extract_tb(error.__traceback__)),
-                }
-            )
+            self.crashes.append(_fault(step, error))
         finally:
             self.times[step] = round(time.perf_counter() - begin, 2)
         return None
@@ -140,10 +137,15 @@ def _last(frames: traceback.StackSummary) -> str:
     return " > ".join(told)
 
 
-def _inside(error: BaseException) -> str:
-    """What a refusal was made from, if from an exception."""
-    cause = error.__cause__
-    return "" if cause is None else _last(traceback.extract_tb(cause.__traceback__))
+def _ours(error: BaseException) -> bool:
+    """Whether an exception that archlens reports as a network's was raised by archlens itself."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and "/archlens/" in frames[-1].filename
+
+
+def _fault(step: str, error: BaseException) -> Row:
+    words = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
+    return {"step": step, "error": words, "frame": _last(traceback.extract_tb(error.__traceback__))}
 
 
 def dumped(text: str) -> str:
