@@ -204,7 +204,7 @@ def spoilers(rows: Sequence[Row], of: Callable[[Row], dict[str, int]]) -> list[s
         for op in of(row):
             found.setdefault(op, []).append(row["name"])
     ordered = sorted(found.items(), key=lambda pair: (-len(pair[1]), pair[0]))
-    return [f"* `{op}`: {len(n)} ({', '.join(n[:4])}{', …' if len(n) > 4 else ''})" for op, n in ordered]
+    return [f"* {op}: {len(n)} ({', '.join(n[:4])}{', …' if len(n) > 4 else ''})" for op, n in ordered]
 
 
 def summary(rows: Sequence[Row]) -> list[str]:
@@ -235,6 +235,10 @@ def summary(rows: Sequence[Row]) -> list[str]:
         "## Operations without a rule of the expected field, by networks",
         "",
         *(spoilers(rows, lambda r: r.get("energy_missing", {})) or ["None."]),
+        "",
+        "## Why a field is a bound, by networks",
+        "",
+        *(spoilers(rows, lambda r: r.get("bound", {})) or ["None."]),
         "",
         "## Networks that segment whose class-score cell was not found",
         "",

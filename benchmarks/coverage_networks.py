@@ -39,14 +39,12 @@ class Job:
         specs: As archlens takes them.
         size: (C, *spatial), or None for the network's own.
         classes: How many it segments into; 0 where it does not segment.
-        other: A second side to look at, where the network takes any.
     """
 
     name: str
     specs: tuple[str, ...]
     size: tuple[int, ...] | None = None
     classes: int = 0
-    other: int | None = None
 
     @property
     def library(self) -> str:
@@ -75,7 +73,9 @@ def _pairs(here: dict[str, bool]) -> Iterator[Job]:
         ("transformers:segformer", "smp:unet?encoder_name=resnet34"),
         ("transformers:segformer", "transformers:upernet_convnext"),
         ("nnunet:plain_conv_unet", "nnunet:residual_encoder_unet"),
-        ("monai:unet_3d", "monai:swin_unetr_3d"),
+        ("monai:unet_3d", "monai:vnet_3d"),
+        ("monai:unet_2d", "nnunet:plain_conv_unet"),
+        ("smp:segformer?encoder_name=mit_b0", "transformers:upernet_swin"),
     ):
         if one in known and other in known:
             specs = known[one].specs + known[other].specs

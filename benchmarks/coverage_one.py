@@ -54,7 +54,8 @@ def examined(job: Job) -> Iterator[Row]:
 
     faults = Faults()
     begin = time.perf_counter()
-    sides = (job.other,) if job.other else ()
+    # A second size, half as large again, for those that segment; those that have one size leave it out.
+    sides = (job.size[-1] * 3 // 2,) if job.classes and job.size else ()
     options = CompareOptions(input_size=job.size, sides=sides)
     if len(job.specs) > 1:
         yield {"step": "compare"}
@@ -172,7 +173,7 @@ def figures(report: Any, job: Job) -> Row:
         "status": dict(Counter(r.rf.status for r in rows)),
         "kinds": dict(Counter(r.rf.kind for r in rows)),
         "unknown": dict(Counter(n.unknown for n in nodes if n.unknown)),
-        "bound": dict(Counter(n.bound for n in nodes if n.bound)),
+        "bound": dict(Counter(r.rf.status_reason for r in rows if r.rf.status == "bound")),
         "uncounted": report.totals_reason or "",
         "attention": any(n.op in ("softmax", "attention", "lstm") for n in nodes),
         "notes": list(report.notes),
