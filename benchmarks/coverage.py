@@ -134,6 +134,7 @@ def told(row: Row) -> str:
         f"{row['name']:44} {row['wall']:6.1f} s  {shares}  energy {energy}  cell {cell.get('name', '-')}"
     ]
     lines += [f"    CRASH {c['step']}: {c['error']}  [{c['frame']}]" for c in row.get("crashes", [])]
+    lines += [f"    WRONG {words}" for words in row.get("wrong", [])]
     lines += [f"    refused {r['step']}: {r['error']}" for r in row.get("refused", []) if r["step"] in _WHOLE]
     return "\n".join(lines)
 
@@ -227,6 +228,10 @@ def summary(rows: Sequence[Row]) -> list[str]:
         "## Crashes",
         "",
         *([f"* `{key}`: {len(n)} ({', '.join(n[:4])})" for key, n in ordered] or ["None."]),
+        "",
+        "## Contradictions",
+        "",
+        *([f"* {r['name']}: {words}" for r in rows for words in r.get("wrong", [])] or ["None."]),
         "",
         "## Operations that are not understood, by networks",
         "",
@@ -337,7 +342,7 @@ def main() -> int:
     print(*summary(rows), sep="\n")
     if options.page:
         DOCS.write_text(page(rows), encoding="utf-8")
-    return 1 if any(row.get("crashes") for row in rows) else 0
+    return 1 if any(row.get("crashes") or row.get("wrong") for row in rows) else 0
 
 
 if __name__ == "__main__":

@@ -77,6 +77,8 @@ def examined(job: Job) -> Iterator[Row]:
             faults.attempt(name, do)
         yield {"step": "energy"}
         yield faults.attempt("energy", lambda: energy(reports[0])) or {}
+        yield {"step": "agreement"}
+        yield {"wrong": faults.attempt("agreement", lambda: disagreements(reports[0].study)) or []}
         yield {"step": "referees"}
         yield faults.attempt("referees", lambda: referees(job, reports[0])) or {}
     shown: dict[str, Callable[[], object]] = {}
@@ -216,6 +218,25 @@ def energy(report: Any) -> Row:
         "cell_energy": bool(study.use.known),
         "cell_reason": "" if study.use.known else study.use.reason[:200],
     }
+
+
+def disagreements(study: Any) -> list[str]:
+    """Where what is said of the class-score cell contradicts itself: energy from where nothing is read, or
+    something read outside the visible box."""
+    import numpy as np
+
+    out = []
+    read, energy, seen = study.support(study.cell), study.cell_field.energy, study.seen(study.cell)
+    if read is not None and energy is not None and read.shape == energy.shape:
+        outside = float(np.where(read, 0.0, energy).sum())
+        if outside > 1e-6:
+            out.append(f"{100 * outside:.3g} % of the energy lies where nothing is read")
+    if read is not None and seen is not None and read.any():
+        found = [(int(n.min()), int(n.max())) for n in np.nonzero(read)]
+        said = list(zip(*seen, strict=True))
+        if any(a < lo or b > hi for (a, b), (lo, hi) in zip(found, said, strict=True)):
+            out.append(f"reads {found}, sees {said}")
+    return out
 
 
 def referees(job: Job, report: Any) -> Row:
