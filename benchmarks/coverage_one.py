@@ -241,27 +241,34 @@ def disagreements(study: Any) -> list[str]:
 
 def referees(job: Job, report: Any) -> Row:
     """Whether parameters and multiply-accumulates agree with `numel` and torch: "=", or both figures."""
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
     from archlens.capture.load import load, meta_build
     from archlens.spec import parse_spec
 
     loaded = load(parse_spec(job.specs[0]))
-    real = any("real tensors" in n for n in report.notes)
-    device = "cpu" if real else "meta"
-    model = (loaded.build() if real else meta_build(loaded).to("meta")).eval().requires_grad_(False)
+    model = meta_build(loaded).to("meta")
     own = sum(p.numel() for p in model.parameters())
     rows = sum(r.params for r in report.layers) + sum(report.uncalled.values())
     params = "=" if own == report.totals["params"] == rows else f"{report.totals['params']} for {own}"
-    torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with torch.no_grad(), torch.device(device), FlopCounterMode(display=False) as counter:
-            model(torch.zeros(report.input_shape, device=device))
+        try:
+            twice = _flops(model, report.input_shape, "meta")
+        except Exception:  # it looks at values, or makes tensors where it is told not to
+            twice = _flops(loaded.build(), report.input_shape, "cpu")
     except Exception as error:
         return {"params": params, "macs": f"not counted ({type(error).__name__})"}
-    twice, macs = counter.get_total_flops(), report.totals["macs"]
+    macs = report.totals["macs"]
     return {"params": params, "macs": "=" if twice == 2 * macs else f"{macs} for {twice // 2}"}
+
+
+def _flops(model: Any, shape: tuple[int, ...], device: str) -> int:
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    torch.backends.mha.set_fastpath_enabled(False)
+    model.eval().requires_grad_(False)
+    with torch.no_grad(), torch.device(device), FlopCounterMode(display=False) as counter:
+        model(torch.zeros(shape, device=device))
+    return counter.get_total_flops()
 
 
 # ------------------------------------------------------------------ every analysis, every form
