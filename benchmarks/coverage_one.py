@@ -262,11 +262,13 @@ def referees(job: Job, report: Any) -> Row:
 
 def _flops(model: Any, shape: tuple[int, ...], device: str) -> int:
     import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
     torch.backends.mha.set_fastpath_enabled(False)
     model.eval().requires_grad_(False)
-    with torch.no_grad(), torch.device(device), FlopCounterMode(display=False) as counter:
+    plain = sdpa_kernel(SDPBackend.MATH)  # a CPU's fused attention is not counted
+    with torch.no_grad(), torch.device(device), plain, FlopCounterMode(display=False) as counter:
         model(torch.zeros(shape, device=device))
     return counter.get_total_flops()
 
