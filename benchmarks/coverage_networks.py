@@ -109,7 +109,8 @@ def _timm(every: bool) -> Iterator[Job]:
 
 
 def _smallest(names: Any) -> list[str]:
-    ordered = sorted(names)
+    """The one of a family that its name calls small, else that of the least number: resnet18."""
+    ordered = sorted(names, key=lambda n: ([int(k) for k in re.findall(r"\d+", n)], n))
     return ([n for n in ordered if _SMALL.search(n)] or ordered)[:1]
 
 
