@@ -27,6 +27,7 @@ LIBRARIES = {
 }
 """Library -> the package that has to be there."""
 _SMALL = re.compile(r"tiny|small|_s$|nano|_xs|atto|pico|femto|mini|b0|s0|_t$")
+_LARGE = re.compile(r"large|huge|giant|_[lh](_|$)")
 _HERE = Path(__file__).resolve()
 
 
@@ -110,7 +111,7 @@ def _timm(every: bool) -> Iterator[Job]:
 
 def _smallest(names: Any) -> list[str]:
     """The one of a family that its name calls small, else that of the least number: resnet18."""
-    ordered = sorted(names, key=lambda n: ([int(k) for k in re.findall(r"\d+", n)], n))
+    ordered = sorted(names, key=lambda n: (bool(_LARGE.search(n)), list(map(int, re.findall(r"\d+", n))), n))
     return ([n for n in ordered if _SMALL.search(n)] or ordered)[:1]
 
 
