@@ -312,22 +312,27 @@ def drawings(report: Any) -> dict[str, Callable[[], object]]:
 
 
 def maps(report: Any) -> dict[str, Callable[[], object]]:
-    """The computed fields of one unit, of the saved report, both ways."""
+    """The computed fields of one unit, of the saved report, both ways, and from a layer in the middle."""
     from archlens.unit_field.call import field_map
 
     folder = tempfile.TemporaryDirectory()
     file = Path(folder.name) / "report.json"
 
-    def made(method: Any, projective: bool) -> object:
+    before = report.before(report.class_score)
+    middle = before[len(before) // 2].name
+
+    def made(method: Any, projective: bool = False, origin: str | None = None) -> object:
         if not file.exists():
             file.write_text(report.to_json())
-        found = field_map(str(file), method, projective=projective)
+        found = field_map(str(file), method, projective=projective, origin=origin)
         return [str(found), found.save(file.with_suffix(".npz")), folder]
 
     return {
-        "field_map support": lambda: made("support", False),
-        "field_map expected": lambda: made("expected", False),
+        "field_map support": lambda: made("support"),
+        "field_map expected": lambda: made("expected"),
         "field_map projective": lambda: made("support", True),
+        "field_map support from the middle": lambda: made("support", False, middle),
+        "field_map expected from the middle": lambda: made("expected", False, middle),
     }
 
 
