@@ -43,7 +43,7 @@ FORMAT = 2
 SHIPPED = Path(__file__).parent / "zoo" / "captures"
 MAKERS = ("zoo", "capture", "graph")
 """Folders whose code decides what a capture of the zoo is."""
-DERIVERS = ("graph", "analyses", "study.py", "findings/evidence", "showing.py")
+DERIVERS = ("graph", "analyses", "study.py", "findings/evidence", "shades.py")
 """What decides which figures are derived from a graph."""
 
 MOST_ENTRIES = 512
@@ -207,7 +207,7 @@ def _entries(where: Path) -> list[Entry]:
     """The oldest first; one that goes meanwhile is none."""
     out = []
     with suppress(OSError):
-        for file in where.glob("*.[gk]*"):  # .graph is of the first edition
+        for file in (*where.glob("*" + _SUFFIX), *where.glob("*.graph")):  # .graph is of the first edition
             with suppress(OSError):
                 found = file.stat()
                 out.append((found.st_mtime, found.st_size, file))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archlens import cache
+from archlens.analyses.fields.drift import Drift
 from archlens.analyses.fields.lattice import Lattice
-from archlens.analyses.fields.theoretical import Field
+from archlens.analyses.fields.theoretical import AxisField, Field
 from archlens.analyses.structure.class_score import class_score, main_output
 from archlens.analyses.structure.cost import totals, uncounted
 from archlens.capture.limits import time_limit
@@ -67,6 +69,7 @@ def analyze(
     Raises:
         ArchlensError: With what was wrong, where, and what to do.
     """
+    check_device(device)
     if isinstance(model, str) and (spec := parse_spec(model, settings)).kind == "report":
         return _saved(spec.target, input_sizes(input_size), layer, unit, origin, at, output_name)
     graph, text, name = captured(
@@ -95,7 +98,6 @@ def captured(
 ) -> tuple[Graph, str, str]:
     """The graph alone, with the spec's text and the network's name; the arguments are those of `analyze`."""
     size = input_sizes(input_size)
-    check_device(device)
     with time_limit(timeout):
         if isinstance(model, str):
             spec = parse_spec(model, settings)
@@ -210,15 +212,12 @@ def field_report(study: Study, node: Node, unit: Sequence[int] | None, start: in
     source = None if kind == "local" else next(f.source for f in field if f.kind == kind)
     at = node.unit(unit, graph.name_of(node.id)) if node.positions else ()
     seen = study.seen(node.id, at, start)
-    finite = bool(field) and all(f.path is not None for f in field)
     aligned = all(f.aligned for f in field)
     return FieldReport(
         kind=kind,
         **_figures(field, kind, bool(node.positions)),
         aligned=aligned,
-        local=FieldReport("local", **_lattices([f.path for f in field]), aligned=aligned)
-        if kind != "local" and finite
-        else None,
+        local=_finite_path(field, kind, aligned),
         source=None if source is None else graph.name_of(source),
         reason=graph.nodes[source].unknown if source is not None and kind == "unknown" else None,
         visible=None if seen is None else Visible(at, *seen),
@@ -227,23 +226,39 @@ def field_report(study: Study, node: Node, unit: Sequence[int] | None, start: in
     )
 
 
-def _figures(field: Field, kind: str, has_axes: bool) -> dict[str, Any]:
-    """size, sizes, jump, start per axis; None where they don't exist, empty for a layer without axes."""
-    local = [f.path if kind == "local" or f.kind == "local" else None for f in field]
-    if kind == "local" or (has_axes and any(local)):
-        return _lattices(local)
-    return dict.fromkeys(("size", "sizes", "jump", "start"), None if has_axes else ())
+def _finite_path(field: Field, kind: str, aligned: bool) -> FieldReport | None:
+    """The field over all paths that avoid what made it global or varying; None where that is the field
+    itself, or where there is none."""
+    paths = [f.path for f in field]
+    if kind == "local" or not paths or any(p is None for p in paths):
+        return None
+    drifts = any(isinstance(p, Drift) for p in paths)
+    if kind == "varies" and drifts and all(f.whole is None for f in field):
+        return None
+    own = [replace(f, kind="varies" if isinstance(f.path, Drift) else "local", whole=None) for f in field]
+    return FieldReport("varies" if drifts else "local", **_figures(own, "", True), aligned=aligned)
 
 
-def _lattices(paths: Sequence[Lattice | None]) -> dict[str, Any]:
-    def each(value: Callable[[Lattice], Any]) -> tuple[Any, ...]:
-        return tuple(None if p is None else value(p) for p in paths)
+def _figures(field: Sequence[AxisField], kind: str, has_axes: bool) -> dict[str, Any]:
+    """size, sizes, jump, start, range per axis; None where there are none, empty for a layer without axes."""
+    names = ("size", "sizes", "jump", "start")
+    if not has_axes and kind != "local":
+        return dict.fromkeys(names, ())
+    local = [f.path if f.kind == "local" and isinstance(f.path, Lattice) else None for f in field]
+    varying = [f.sizes if f.kind == "varies" else () for f in field]
+    if kind != "local" and not any(local) and not any(varying):
+        return dict.fromkeys(names)
 
+    def each(value: Callable[[Lattice], Any]) -> tuple[Any, ...] | None:
+        return tuple(None if p is None else value(p) for p in local) if any(local) or not field else None
+
+    ends = tuple(p.sizes if p is not None else s for p, s in zip(local, varying, strict=True))
     return {
-        "size": each(lambda p: p.size),
+        "size": tuple(s[-1] if s else 0 if p is not None else None for p, s in zip(local, ends, strict=True)),
         "sizes": each(lambda p: p.sizes),
         "jump": each(lambda p: p.jump.numerator if p.jump.denominator == 1 else float(p.jump)),
         "start": each(lambda p: p.start),
+        "range": tuple((s[0], s[-1]) if s else None for s in ends) if any(varying) else None,
     }
 
 

@@ -20,7 +20,7 @@ from archlens.progress import Say, silent
 from archlens.showing import Shown
 from archlens.study import Study
 from archlens.version import __version__
-from archlens.words import phases
+from archlens.words import NONE, between, phases
 
 SCHEMA_VERSION = 1
 GENERATOR = f"archlens {__version__}"
@@ -80,7 +80,8 @@ class FieldReport:
 
     Attributes:
         kind: local | varies | global | unknown.
-        size: Largest theoretical size over the phases, px; None where it does not exist.
+        size: Largest theoretical size over the phases, or where it varies over the positions of this map, px;
+            None where it does not exist.
         sizes: The distinct sizes over the phases.
         jump: Pixels of the input between neighbouring units.
         start: First pixel of unit 0's field; negative with padding.
@@ -90,6 +91,7 @@ class FieldReport:
         reason: Operator that is not understood.
         visible: What the asked unit sees; None for a unit that sees nothing, or unknown.
         status: exact | bound | assumed | unknown, and why.
+        range: Where it varies: the smallest and the largest size over the positions of this map, px.
     """
 
     kind: str
@@ -104,6 +106,7 @@ class FieldReport:
     visible: Visible | None = None
     status: str = "exact"
     status_reason: str | None = None
+    range: tuple[tuple[int, int] | None, ...] | None = None
 
     @property
     def path(self) -> FieldReport:
@@ -112,13 +115,17 @@ class FieldReport:
 
     @property
     def words(self) -> str:
-        """The theoretical size: `1411`, `436|468`, `global (local 495)`, `varies`, `unknown: op`."""
+        """The theoretical size: `1411`, `436|468`, `global (local 495)`, `varies 31-95`, `unknown: op`."""
         if self.kind == "local":
             return phases(self.sizes)
+        if self.kind == "varies" and self.range is not None:
+            ends = dict.fromkeys(NONE if r is None else between(*r) for r in self.range)
+            return f"varies {'x'.join(ends)}"
         if self.kind == "unknown":
             return f"unknown: {self.reason}" if self.reason else "unknown"
-        if self.local is not None and self.local.sizes:
-            return f"{self.kind} (local {phases(self.local.sizes)})"
+        if self.local is not None:
+            own = self.local.words
+            return f"{self.kind} ({own if self.local.kind == 'varies' else f'local {own}'})"
         return self.kind
 
 

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from archlens.errors import UsageError
 
@@ -105,17 +105,3 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-def thinned(values: Any, most: int = 200) -> Any:
-    """A map in at most `most` cells a side (means of blocks): what a picture can show of it."""
-    import numpy as np
-
-    cells = np.asarray(values, float)
-    for axis in range(cells.ndim):
-        n = cells.shape[axis]
-        edges = np.arange(0, n + 1 if n <= most else n, -(-n // most))  # blocks of one size: no moiré
-        edges = edges if edges[-1] == n else np.append(edges, n)
-        shape = [-1 if a == axis else 1 for a in range(cells.ndim)]
-        cells = np.add.reduceat(cells, edges[:-1], axis=axis) / np.diff(edges).reshape(shape)
-    return cells

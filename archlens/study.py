@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from archlens.analyses.expected.use import Shades, Use, shaded
+from archlens.analyses.expected.use import Use
 from archlens.analyses.fields.coverage import Coverage, coverage, places, seen_shares
 from archlens.analyses.fields.degeneration import Degeneration, degeneration
 from archlens.analyses.fields.visible import Ints, over_positions
@@ -27,6 +27,7 @@ from archlens.analyses.structure.resolution import Resolution, resolution
 from archlens.analyses.structure.tiling import Tiling, tiling
 from archlens.analyses.structure.unproductive import Unproductive, unproductive
 from archlens.graph import Graph
+from archlens.shades import Shades, shaded
 
 if TYPE_CHECKING:  # they take scipy along, which fields and costs do without
     from archlens.analyses.expected.field import BranchShare, ExpectedField

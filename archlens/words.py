@@ -132,6 +132,11 @@ def phases(sizes: Sequence[Sequence[Number] | None] | None) -> str:
     return (" x " if any("|" in text for text in texts) else "x").join(texts)
 
 
+def between(least: Number, most: Number) -> str:
+    """The ends of a range of pixels: `31-95`; one number where they agree."""
+    return px(least) if least == most else f"{px(least)}-{px(most)}"
+
+
 def _phases(sizes: Sequence[Number]) -> str:
     if len(sizes) <= 3:
         return "|".join(map(number, sizes))

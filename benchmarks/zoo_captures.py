@@ -29,7 +29,7 @@ from archlens import cache
 from archlens.capture.run import capture_spec
 from archlens.comparing import SIDES
 from archlens.errors import InputSizeError
-from archlens.findings.evidence.gather import expected, plain
+from archlens.findings.evidence.gather import expected, unstructured
 from archlens.graph.serialise import encode
 from archlens.pipeline import analyze
 from archlens.spec import parse_spec
@@ -54,7 +54,7 @@ def figures() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
         for extend in (False, True) if entry.aliases else ():
             study = analyze(entry.name).study
             key = cache.figures_key(study.graph, study.cell, study.output, extend)
-            yield key, json.loads(json.dumps(plain(expected(study, extend))))
+            yield key, json.loads(json.dumps(unstructured(expected(study, extend))))
 
 
 def same(a: Any, b: Any) -> bool:

@@ -189,6 +189,15 @@ def test_many_writers_at_once(where: Path) -> None:
     assert [f.suffix for f in where.iterdir()] == [".kept"]
 
 
+def test_files_of_others_stay(where: Path) -> None:
+    cache.store(key(), CAPTURE)
+    others = [where / name for name in ("a.gz", "b.gif", "c.key", "graph", "d.kept.txt", "e.graphml")]
+    for file in others:
+        file.write_text("not ours")
+    assert cache.clear().entries == 1
+    assert sorted(where.iterdir()) == sorted(others)
+
+
 def test_the_oldest_go_when_there_are_too_many(where: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "MOST_ENTRIES", 3)
     for n in range(6):

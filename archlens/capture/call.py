@@ -5,11 +5,48 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import torch
 
-from archlens.graph import Along, Edge, Full, Layout, Reshape, Step
+from archlens.graph import Along, Edge, Full, Layout, Node, Reshape, Step
+
+
+class Values(Protocol):
+    """What is known of constants."""
+
+    def value(self, tensor: torch.Tensor, /) -> torch.Tensor | None:
+        """Its values, parameters counting as zero; None where they can't be had."""
+
+    def fixed(self, tensor: torch.Tensor, /) -> torch.Tensor | None:
+        """Its values; None also where parameters take part, which are others after training."""
+
+    def pattern(self, tensor: torch.Tensor, /) -> torch.Tensor | None:
+        """Where it can be other than zero, whatever the parameters; None where that can't be told."""
+
+    def is_parameter(self, tensor: torch.Tensor, /) -> bool:
+        """Whether it is a parameter as it stands: no element is zero for good."""
+
+
+class _NothingKnown:
+    def value(self, _: torch.Tensor) -> torch.Tensor | None:
+        return None
+
+    fixed = pattern = value
+
+    def is_parameter(self, _: torch.Tensor) -> bool:
+        return True
+
+
+NOTHING_KNOWN = _NothingKnown()
+
+
+class Cut(NamedTuple):
+    """What a mask of attention does to a tensor: before the softmax the constant that was added to each
+    element, behind it which elements are left (the others are zero)."""
+
+    values: torch.Tensor
+    done: bool
 
 
 @dataclass(frozen=True)
@@ -22,8 +59,10 @@ class Call:
         out: Results, tensors only.
         node_of: Tensor -> id of the node that it is, or None for constants and parameters.
         layout_of: Tensor -> its layout (None for constants).
-        kept: Tensor -> mask of its elements that an attention mask leaves, where there is one.
-        value: Constant -> its values (parameters count as zero), or None where they can't be had.
+        cut: Tensor -> what an attention mask does to it, where there is one.
+        constants: What is known of tensors that do not depend on the input.
+        names: What the schema calls the arguments.
+        node: Id -> the node, for rules that must know where an argument comes from.
     """
 
     name: str
@@ -31,8 +70,19 @@ class Call:
     out: tuple[torch.Tensor, ...]
     node_of: Callable[[torch.Tensor], int | None]
     layout_of: Callable[[torch.Tensor], Layout | None]
-    kept: Callable[[torch.Tensor], torch.Tensor | None] = lambda _: None
-    value: Callable[[torch.Tensor], torch.Tensor | None] = lambda _: None
+    cut: Callable[[torch.Tensor], Cut | None] = lambda _: None
+    constants: Values = NOTHING_KNOWN
+    names: tuple[str, ...] = ()
+    node: Callable[[int], Node | None] = lambda _: None
+
+    def given(self, name: str, default: Any = None) -> Any:
+        """The argument of that name in the operator's schema: overloads put it at different positions."""
+        value = self.args[self.names.index(name)] if name in self.names else None
+        return default if value is None else value
+
+    def depends(self, value: Any) -> bool:
+        """Whether an argument is a tensor that depends on the input."""
+        return isinstance(value, torch.Tensor) and self.node_of(value) is not None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -62,10 +112,14 @@ class Lowered:
     attrs: Mapping[str, Any] = field(default_factory=dict)
     bound: str | None = None
     unknown: bool = False
+    aside: bool = False  # seldom read (statistics of a norm): a node only where something reads it
 
 
 Rule: TypeAlias = Callable[[Call], "Lowered | Sequence[Lowered | None] | None"]
 """A rule answers one `Lowered`, one for each result, or None where it does not understand the call."""
+
+
+BY_VALUE = "which elements are read is up to the values"
 
 
 def pair(value: Any, n: int, default: Sequence[int] = ()) -> tuple[int, ...]:
@@ -89,6 +143,24 @@ def spread(dim: int, size: int, fixed: bool = False) -> tuple[Step, ...]:
     return (Along(dim, Full(fixed), 1), Along(dim, Full(), size))
 
 
+def everything(shape: Sequence[int], target: Sequence[int]) -> tuple[Step, ...]:
+    """Steps that let every element of a result of shape `target` read the whole of a tensor of `shape`."""
+    steps: list[Step] = [Along(d, Full(), 1) for d, n in enumerate(shape) if n != 1]
+    if len(shape) != len(target):
+        steps.append(Reshape((1,) * len(target)))
+    return (*steps, *(Along(d, Full(), n) for d, n in enumerate(target) if n != 1))
+
+
+def per_channel(call: Call, tensor: Any, gate: bool = False, dim: int = 1) -> tuple[Edge, ...]:
+    """The edge of a vector with one element a channel, to a result whose channels are `dim`; none where the
+    argument is absent or a constant."""
+    if not call.depends(tensor):
+        return ()
+    shape = call.shape
+    line = tuple(n if d == dim else 1 for d, n in enumerate(shape))
+    return call.edge(tensor, Reshape(line), *broadcast(line, shape), gate=gate)
+
+
 def numel(shape: Sequence[int]) -> int:
     """Number of elements."""
     return prod(shape)
@@ -96,6 +168,6 @@ def numel(shape: Sequence[int]) -> int:
 
 def dims_of(value: Any, ndim: int) -> tuple[int, ...]:
     """Reduction dimensions, non-negative; None or empty means all."""
-    if value is None or (not isinstance(value, int) and len(value) == 0):
+    if ndim == 0 or value is None or (not isinstance(value, int) and len(value) == 0):
         return tuple(range(ndim))
     return tuple(d % ndim for d in ([value] if isinstance(value, int) else value))

@@ -12,16 +12,8 @@ from typing import Any
 
 import torch
 
+from archlens.capture.forms import tensors_in
 from archlens.capture.rows import Rows
-
-
-def tensors_in(values: Any) -> Iterator[torch.Tensor]:
-    """All tensors in nested lists and tuples, in order."""
-    for v in values:
-        if isinstance(v, torch.Tensor):
-            yield v
-        elif isinstance(v, (list, tuple)):
-            yield from tensors_in(v)
 
 
 def to_meta(value: Any) -> Any:
@@ -72,7 +64,8 @@ class Constants:
         self.rows = rows
         self._names: dict[int, frozenset[str]] = {}
         self._made: dict[int, tuple[Any, Any, Any, int]] = {}
-        self._values: dict[int, torch.Tensor | None] = {}
+        # by how parameters are drawn (`_evaluated`): tensor -> values, None where they can't be had
+        self._values: tuple[dict[int, torch.Tensor | None], ...] = ({}, {}, {})
 
     def run(
         self,
@@ -109,31 +102,69 @@ class Constants:
         if names:
             for index, t in enumerate(results):
                 self._names[id(t)] = names
-                if t.is_meta:
-                    self._made[id(t)] = (func, args, kwargs, index)
+                self._made[id(t)] = (func, args, kwargs, index)
+                for known in self._values:
+                    known.pop(id(t), None)
         return names
+
+    # -------------------------------------------------------------- what rules ask
+
+    def is_parameter(self, tensor: torch.Tensor) -> bool:
+        """Whether it is a parameter as it stands: no element is zero for good."""
+        return self.rows.parameter_name(tensor) is not None
 
     def value(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """A constant's values; parameters count as zero. None where they can't be had."""
-        if not tensor.is_meta:
-            return tensor.detach()
-        if id(tensor) in self._values:
-            return self._values[id(tensor)]
-        value: torch.Tensor | None = None
-        if self.rows.parameter_name(tensor) is not None:
-            value = torch.zeros((), dtype=tensor.dtype).expand(tensor.shape)
-        elif id(tensor) in self._made:
-            func, args, kwargs, index = self._made[id(tensor)]
-            try:
-                out = func(*_mapped(args, self._known, "cpu"), **_mapped(kwargs, self._known, "cpu"))
-                value = list(tensors_in((out,)))[index]
-            except (RuntimeError, NotImplementedError, ValueError):
-                value = None  # an input that is not known, or a write into an expanded zero
-        self._values[id(tensor)] = value
-        return value
+        return self._evaluated(tensor, 0)
 
-    def _known(self, tensor: torch.Tensor) -> torch.Tensor:
-        value = self.value(tensor)
-        if value is None:
-            raise ValueError("no values")
-        return value
+    def fixed(self, tensor: torch.Tensor) -> torch.Tensor | None:
+        """A constant's values; None also where parameters take part, which are others after training."""
+        return None if self.parameters([tensor]) else self._evaluated(tensor, 0)
+
+    def pattern(self, tensor: torch.Tensor) -> torch.Tensor | None:
+        """Where a constant can be other than zero, whatever the parameters: of two sets of random ones, where
+        either is. None where that can't be told."""
+        if self.is_parameter(tensor):
+            return torch.ones((), dtype=torch.bool).expand(tensor.shape)
+        if not self.parameters([tensor]):
+            known = self._evaluated(tensor, 0)
+            return None if known is None else known != 0
+        tries = [self._evaluated(tensor, k) for k in (1, 2)]
+        return None if tries[0] is None or tries[1] is None else (tries[0] != 0) | (tries[1] != 0)
+
+    def _evaluated(self, tensor: torch.Tensor, draw: int) -> torch.Tensor | None:
+        """Values with parameters zero (draw 0) or random."""
+        own = id(tensor) not in self._made or not self.parameters([tensor])
+        if self.is_parameter(tensor):
+            return self._drawn(tensor, draw)
+        if own:
+            return None if tensor.is_meta else tensor.detach()
+        known = self._values[draw]
+        if id(tensor) not in known:
+            func, args, kwargs, index = self._made[id(tensor)]
+            known[id(tensor)] = None  # while it is asked for: an in-place call is made of its own result
+
+            def values(t: torch.Tensor) -> torch.Tensor:
+                found = self._evaluated(t, draw)
+                if found is None:
+                    raise ValueError("no values")
+                return found
+
+            try:
+                out = func(*_mapped(args, values, "cpu"), **_mapped(kwargs, values, "cpu"))
+                known[id(tensor)] = list(tensors_in((out,)))[index]
+            except (RuntimeError, NotImplementedError, ValueError):
+                pass  # an input that is not known
+        return known[id(tensor)]
+
+    def _drawn(self, parameter: torch.Tensor, draw: int) -> torch.Tensor:
+        if draw == 0 or not parameter.is_floating_point():
+            return torch.zeros(parameter.shape, dtype=parameter.dtype)
+        known = self._values[draw]
+        if id(parameter) not in known:
+            rng = torch.Generator().manual_seed(draw)
+            noise = torch.randn(parameter.shape, generator=rng, dtype=torch.float32)
+            known[id(parameter)] = noise.to(parameter.dtype)
+        found = known[id(parameter)]
+        assert found is not None
+        return found

@@ -1,9 +1,11 @@
-"""Masks of attention: scores that a constant mask pushes to -50 or less count as cut.
+"""Masks of attention: scores that a constant pushes 50 or more below their row's count as cut.
 
-After a softmax such a score weighs less than e**-50 of the others, so the token behind it is not read. A cut
-is made where a constant is added (or filled in, or chosen) before the softmax, is carried through views, and
-becomes `Keep` steps at the softmax and at the product with the values: so attention in shifted windows
-reaches its window and no further, token by token.
+Behind the softmax such a score weighs less than e**-50 of the others: the token behind it is not read. What
+constants add to scores is carried through views, further sums and scaling by numbers, up to a softmax; there,
+in each row of the dimension that it runs over, what lies 50 below the highest is cut (a row that is masked as
+a whole reads everything, since a softmax does not see what is added to all). Whatever else is done to scores
+on the way loses the mask. The cut becomes `Keep` steps at the softmax and at the product with the values: so
+attention in shifted windows reaches its window and no further, token by token.
 """
 
 from __future__ import annotations
@@ -13,54 +15,59 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from archlens.capture.call import Call, Lowered, numel
+from archlens.capture.call import Call, Cut, Lowered, numel
 from archlens.graph import Along, Edge, Full, Keep, Reshape, Step
 from archlens.graph.masks import Bools, pack
 
-THRESHOLD = -50.0
-NOTE = "attention masks of -50 or less count as cuts"
-_MADE = {"add", "masked_fill", "where"}
-_CARRIED = {
-    "clone", "_to_copy", "contiguous", "alias", "detach", "dropout", "native_dropout", "lift_fresh", "mul",
-    "div", "add", "clamp", "clamp_min",
-}  # fmt: skip
+DEEP = 50.0
+NOTE = "attention masks of -50 or less against the rest of their row count as cuts"
+NOT_FOLLOWED = "an attention mask is not followed here"
+_SAME = {"clone", "_to_copy", "contiguous", "alias", "detach", "dropout", "native_dropout", "lift_fresh"}
 _VIEWS = {"view", "_unsafe_view", "reshape", "unsqueeze", "squeeze", "flatten", "_reshape_alias", "view_as"}
+_PRODUCTS = {"bmm", "mm", "baddbmm"}
 
 
-def cut(call: Call, low: Lowered) -> tuple[Lowered, torch.Tensor | None]:
-    """What a call does to cuts: its geometry with the cut elements left out, and its result's own mask.
-
-    A mask is True where the element stays, and is broadcast to the result's shape.
-    """
+def cut(call: Call, low: Lowered) -> tuple[Lowered, Cut | None]:
+    """What a call does to cuts: its geometry with the cut elements left out, and its result's own cut."""
     if low.unknown or not call.args or not low.edges:
         return low, None
-    kept = [m for t in _operands(call) if (m := call.kept(t)) is not None]
-    if call.name in _MADE:
-        made = _made(call)
-        if made is not None:
-            kept.append(made)
-    if not kept:
-        return low, None
+    operands = [a for a in call.args if call.depends(a)]
+    cuts = [c for t in operands if (c := call.cut(t)) is not None]
     name = call.name
-    if name in ("bmm", "mm", "baddbmm") and call.node_of(call.tensor(0)) is not None:
-        return _product(call, low), None
+    if not cuts:
+        return low, _made(call, None) if name in ("add", "sub", "masked_fill", "where") else None
+    own = call.cut(operands[0])
+    if own is None or len(cuts) > 1:
+        lost = any(c.done for c in cuts) and name in _PRODUCTS
+        return (replace(low, bound=NOT_FOLLOWED) if lost else low), None
+    if name in _SAME:
+        return low, own
+    if (moved := _moved(call, own.values)) is not None:
+        return low, Cut(moved, own.done)
+    if own.done:
+        return _behind(call, low, own)
     if name in ("_softmax", "_safe_softmax"):
-        step = pack(kept[0].numpy())
-        edges = tuple(replace(e, steps=_kept_before(step, e.steps)) for e in low.edges)
-        return replace(low, edges=edges), kept[0]
-    moved = _moved(call, kept[0])
-    if moved is not None:
-        return low, moved
-    if name in _MADE or name in _CARRIED:
-        mask = torch.ones((), dtype=torch.bool)
-        for m in kept:
-            mask = mask & m
-        return low, mask.expand(call.shape)
-    return replace(low, bound="an attention mask is not followed here"), None
+        return _softmax(call, low, own.values)
+    if name in ("add", "sub", "masked_fill", "where"):
+        return low, _made(call, own.values)
+    if name in ("mul", "div"):
+        factor = call.args[1]
+        if isinstance(factor, (int, float)) and factor > 0:
+            return low, Cut(own.values * factor if name == "mul" else own.values / factor, False)
+        return low, None
+    # The logarithm keeps what is cut, as a very low number of its own.
+    return (replace(low, bound=NOT_FOLLOWED) if name == "_log_softmax" else low), None
 
 
-def _operands(call: Call) -> list[torch.Tensor]:
-    return [a for a in call.args if isinstance(a, torch.Tensor) and call.node_of(a) is not None]
+def _softmax(call: Call, low: Lowered, values: torch.Tensor) -> tuple[Lowered, Cut | None]:
+    dim = int(call.given("dim")) % len(call.shape)
+    highest = values.amax(dim, keepdim=True)
+    kept = ~(values <= highest - DEEP) | highest.isneginf()
+    if bool(kept.all()):
+        return low, None
+    step = pack(kept.numpy())
+    edges = tuple(replace(e, steps=_kept_before(step, e.steps)) for e in low.edges)
+    return replace(low, edges=edges), Cut(kept, True)
 
 
 def _kept_before(step: Keep, steps: tuple[Step, ...]) -> tuple[Step, ...]:
@@ -68,66 +75,73 @@ def _kept_before(step: Keep, steps: tuple[Step, ...]) -> tuple[Step, ...]:
     return (step, *steps, step) if steps else (step,)
 
 
-def _moved(call: Call, mask: torch.Tensor) -> torch.Tensor | None:
+def _behind(call: Call, low: Lowered, own: Cut) -> tuple[Lowered, Cut | None]:
+    """What is done to weights, of which the cut ones are zero."""
+    name = call.name
+    if name in _PRODUCTS:
+        followed = name != "baddbmm" and call.cut(call.tensor(0)) is not None
+        return (_product(call, low, own.values) if followed else replace(low, bound=NOT_FOLLOWED)), None
+    if name in ("mul", "div") and tuple(own.values.shape) == call.shape:
+        return low, own
+    if name == "masked_fill" and call.args[2] == 0 and not call.depends(call.args[1]):
+        more = call.constants.fixed(call.tensor(1))
+        return low, own if more is None else Cut(own.values & ~more.bool().cpu(), True)
+    return low, None
+
+
+def _moved(call: Call, values: torch.Tensor) -> torch.Tensor | None:
     """A mask taken along through a view."""
     name, args = call.name, call.args
     if name in _VIEWS:
-        return mask.reshape(call.shape)
+        return values.reshape(call.shape)
     if name == "expand":
-        return mask.expand(call.shape)
+        return values.expand(call.shape)
     if name == "permute":
-        return mask.permute(args[1])
+        return values.permute(args[1])
     if name == "transpose":
-        return mask.transpose(args[1], args[2])
+        return values.transpose(args[1], args[2])
     return None
 
 
-def _made(call: Call) -> torch.Tensor | None:
-    """The mask that a constant operand makes, or None where it cuts nothing."""
-    name = call.name
-    if name == "masked_fill":
-        where, fill = call.tensor(1), call.args[2]
-        chosen = call.value(where)
-        if chosen is None or _number(call, fill) > THRESHOLD:
-            return None
-        kept = ~chosen.to(torch.bool)
-    elif name == "where":
-        chosen = call.value(call.tensor(0))
+def _made(call: Call, before: torch.Tensor | None) -> Cut | None:
+    """What constant operands have added to each element so far; None where that is nothing that could cut.
+    Parameters count as zero: a learnt bias is no mask."""
+    name, shape = call.name, call.shape
+    values = torch.zeros(()) if before is None else before
+    if name in ("masked_fill", "where"):
+        condition = call.tensor(1) if name == "masked_fill" else call.tensor(0)
+        chosen = None if call.depends(condition) else call.constants.fixed(condition)
         if chosen is None:
             return None
-        kept = torch.ones((), dtype=torch.bool)
-        for side, other in ((1, chosen), (2, ~chosen)):
-            if (value := call.value(call.tensor(side))) is not None and call.node_of(
-                call.tensor(side)
-            ) is None:
-                kept = kept & ~(other & (value <= THRESHOLD))
+        sides = (call.args[2], call.args[0]) if name == "masked_fill" else (call.args[1], call.args[2])
+        numbers = [values if call.depends(s) else _numbers(call, s) for s in sides]
+        if numbers[0] is None or numbers[1] is None:
+            return None
+        values = torch.where(chosen.cpu().bool(), numbers[0].float(), numbers[1].float())
     else:
-        constants = [a for a in call.args[:2] if isinstance(a, torch.Tensor) and call.node_of(a) is None]
-        if len(constants) != 1 or constants[0].ndim < 2 or not constants[0].is_floating_point():
+        other = call.args[1]
+        constant = call.args[0] if call.depends(other) else other
+        if call.depends(constant):
+            return None  # a sum of two maps: what is added is not constant
+        number = _numbers(call, constant)
+        if number is None or (name == "sub" and constant is not other):
             return None
-        value = call.value(constants[0])
-        if value is None:
-            return None
-        kept = value > THRESHOLD
-    if kept.ndim == 0 or kept.shape[-1] == 1 or bool((kept == kept[..., :1]).all()):
-        return None  # it says the same of all keys: a bias (a pixel mean, say), no mask
-    return kept.expand(call.shape)
+        values = values + (-1.0 if name == "sub" else 1.0) * float(call.given("alpha", 1)) * number.float()
+    if before is None and not bool((values <= values.max() - DEEP).any()):
+        return None
+    return Cut(values.expand(shape), False)
 
 
-def _number(call: Call, fill: object) -> float:
-    if isinstance(fill, torch.Tensor):
-        value = call.value(fill)
-        return float(value) if value is not None and value.numel() == 1 else 0.0
-    return float(fill) if isinstance(fill, (int, float)) else 0.0
+def _numbers(call: Call, value: object) -> torch.Tensor | None:
+    if isinstance(value, torch.Tensor):
+        known = call.constants.value(value)
+        return None if known is None or known.is_complex() else known.cpu()
+    return torch.tensor(float(value)) if isinstance(value, (int, float)) else None
 
 
-def _product(call: Call, low: Lowered) -> Lowered:
+def _product(call: Call, low: Lowered, mask: torch.Tensor) -> Lowered:
     """Weights (..., i, j) with cuts times values (..., j, d): row i reads the values that it keeps."""
-    first = 1 if call.name == "baddbmm" else 0
-    a, b = call.tensor(first), call.tensor(first + 1)
-    mask = call.kept(a)
-    if mask is None:
-        return replace(low, bound="an attention mask is not followed here")
+    a, b = call.tensor(0), call.tensor(1)
     kept: Bools = np.ascontiguousarray(mask.numpy())
     rows, cols, width = a.shape[-2], a.shape[-1], b.shape[-1]
     edges: tuple[Edge, ...] = call.edge(a, pack(kept), Along(a.ndim - 1, Full(), width))

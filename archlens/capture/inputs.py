@@ -61,11 +61,18 @@ class Inputs:
         """Without values."""
         return self.on(lambda t: t if t.is_meta else t.to("meta"))
 
-    def real(self, device: torch.device) -> Inputs:
-        """With values: zeros where there are none."""
-        return self.on(
-            lambda t: torch.zeros(t.shape, dtype=t.dtype, device=device) if t.is_meta else t.to(device)
-        )
+    def real(self, device: torch.device, seed: int | None = None) -> Inputs:
+        """With values: where there are none, zeros, or noise of a seed."""
+        rng = None if seed is None else torch.Generator().manual_seed(seed)
+
+        def value(t: torch.Tensor) -> torch.Tensor:
+            if not t.is_meta:
+                return t.to(device)
+            if rng is None or not t.is_floating_point():
+                return torch.zeros(t.shape, dtype=t.dtype, device=device)
+            return torch.randn(t.shape, generator=rng).to(device, t.dtype)
+
+        return self.on(value)
 
     def describe(self) -> str:
         """Sizes in the form of --input-size."""

@@ -6,7 +6,7 @@ Functional ops are rows of their own, `<module>.<op>` (at the root just `<op>`),
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from archlens.capture.forms import tensors_in
 from archlens.capture.process import module_calls
 from archlens.graph import Graph, Layer, Node
 
@@ -57,6 +58,7 @@ class _Row:
     ops: list[tuple[int, str]] = field(default_factory=list)
     params: int = 0
     functional: bool = False
+    output: int | None = None  # of a module call: what it returned
 
 
 @dataclass
@@ -82,6 +84,7 @@ class Rows:
         self.called: set[str] = set()
         self.pending: frozenset[str] = frozenset()
         self.naming_empty_call = False
+        self.node_of: Callable[[torch.Tensor], int | None] = lambda _: None
 
     def parameter_name(self, tensor: torch.Tensor) -> str | None:
         """The qualified name of a parameter of the model."""
@@ -107,9 +110,15 @@ class Rows:
         self.stack.append(frame)
 
     def _leave(self, _module: nn.Module, _: Any, output: Any) -> Any:
-        frame = self.stack.pop()
-        outer = self.stack[-1].row if self.stack else None
-        if frame.row is None or frame.row is outer or frame.row.nodes:
+        frame = self.stack[-1]
+        outer = self.stack[-2].row if len(self.stack) > 1 else None
+        ends = frame.row is not None and frame.row is not outer
+        if ends and frame.row is not None and frame.row.nodes:
+            # A view of a buffer that was written since is read anew here, inside of its row.
+            result = next(tensors_in((output,)), None)
+            frame.row.output = None if result is None else self.node_of(result)
+        self.stack.pop()
+        if not ends or frame.row is None or frame.row.nodes:
             return None
         if not isinstance(output, torch.Tensor):
             return None
@@ -165,6 +174,11 @@ class Rows:
     ) -> Graph:
         """The finished graph."""
         used = [r for r in self.rows if r.nodes]
+        for row in used:
+            if row.output in row.nodes[:-1]:
+                at = row.nodes.index(row.output)
+                row.nodes.append(row.nodes.pop(at))
+                row.ops.append(row.ops.pop(at))
         used = _join_crops(used, nodes)
         used.sort(key=lambda r: r.nodes[-1])
         layers = tuple(Layer(r.name, _principal(r), tuple(r.nodes), r.module, r.kind, r.params) for r in used)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from archlens.capture.inputs import Inputs, from_example, from_sizes, own_example
+from archlens.capture.leaving import IMAGES, Calls, marked
 from archlens.capture.load import DEFAULT_SIZE, Loaded, load, meta_build
 from archlens.capture.load.loaded import quiet
 from archlens.capture.load.unwrap import unwrap
@@ -110,7 +111,7 @@ def _capture(
         try:
             where = _device(device)
             with quiet():
-                graph = capture(unwrap(real()).to(where), inputs.real(where), name, real=True)
+                graph = _with_values(lambda: unwrap(real()).to(where), inputs, where, name)
         except ArchlensError:
             raise
         except Exception as second:
@@ -120,6 +121,27 @@ def _capture(
         why = str(first) if isinstance(first, NeedsValues) else f"without values it fails ({_words(first)})"
         note = f"run with real tensors on {where}: {why}"
         return replace(graph, notes=(*graph.notes, note))
+
+
+def _with_values(build: Callable[[], nn.Module], inputs: Inputs, where: torch.device, name: str) -> Graph:
+    """The graph of a run on real tensors; of several, where values leave torch."""
+    model = build()
+    graphs, runs = [], []
+    for k in range(IMAGES):
+        calls = Calls()
+        given = inputs.real(where, k)
+        torch.manual_seed(0)  # what draws inside draws the same each time
+        try:
+            graph = capture(model if k == 0 else build(), given, name, real=True, calls=calls)
+        except Exception:
+            if k > 0:
+                continue  # this image it does not take
+            graph = capture(build(), inputs.real(where), name, real=True, calls=(calls := Calls()))
+        graphs.append(graph)
+        runs.append(calls)
+        if not calls.ways:
+            return graph
+    return marked(graphs[0], runs)
 
 
 def _in_training(model: nn.Module, inputs: Inputs, name: str, error: Exception) -> Graph | None:

@@ -7,6 +7,7 @@ was last seen at. When the storage has been written since, the tensor is read an
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -52,6 +53,8 @@ class Value:
     steps: tuple[Step, ...] | None
     node: int | None
     version: int
+    home: int = 0
+    make: Callable[[], int] | None = None  # its node, where that is made when it is first asked for
 
 
 class Tensors:
@@ -62,6 +65,7 @@ class Tensors:
         self._values: dict[int, Value] = {}
         self._alive: list[torch.Tensor] = []
         self._order: dict[int, int] = {}
+        self._at_home: dict[int, list[torch.Tensor]] = {}  # storage -> the tensors seen in it
 
     def __contains__(self, tensor: torch.Tensor) -> bool:
         return id(tensor) in self._values
@@ -69,9 +73,14 @@ class Tensors:
     def node(self, tensor: torch.Tensor) -> int | None:
         """The node that a tensor is now, or None for a constant."""
         value = self._values.get(id(tensor))
-        if value is None:
-            return None
+        if value is None or value.home != home(tensor):
+            value = self._behind_our_back(tensor)
+            if value is None:
+                return None
         buffer = value.buffer
+        if value.make is not None:
+            make, value.make = value.make, None
+            value.node = buffer.node = make()
         if value.version == buffer.version:
             return value.node
         if value.steps == ():
@@ -80,12 +89,30 @@ class Tensors:
             value.node = None
         elif value.steps is None:
             edges = (Edge(buffer.node),)
-            lost = "a view whose base was written"
+            lost = "a view whose base was written, or that was made without a call (.data)"
             value.node = self._make_node("view", tuple(tensor.shape), edges, unknown=lost)
         else:
             value.node = self._make_node("view", tuple(tensor.shape), (Edge(buffer.node, value.steps),))
         value.version = buffer.version
         return value.node
+
+    def _behind_our_back(self, tensor: torch.Tensor) -> Value | None:
+        """What a tensor is that came about without a call (`.data`): another one's storage tells."""
+        for other in self._at_home.get(home(tensor), ()):
+            known = self._values[id(other)]
+            if known.home != home(tensor):
+                continue
+            if self.node(other) is None:
+                return None
+            same = other.shape == tensor.shape and other.stride() == tensor.stride()
+            if same and other.storage_offset() == tensor.storage_offset():
+                self._keep(tensor, Value(known.buffer, known.steps, known.node, known.version))
+            else:
+                self.view(tensor, other, None, None)
+                self._values[id(tensor)].version = -1  # read anew, and lost
+            return self._values[id(tensor)]
+        self._values.pop(id(tensor), None)
+        return None
 
     def peek(self, tensor: torch.Tensor) -> int | None:
         """The node that a tensor was last known to be, if its storage was not written since. Makes none."""
@@ -97,6 +124,11 @@ class Tensors:
         buffer = Buffer(tuple(tensor.shape), node)
         self._keep(tensor, Value(buffer, (), node, 0))
 
+    def later(self, tensor: torch.Tensor, make: Callable[[], int]) -> None:
+        """A fresh result whose node is made when it is first asked for."""
+        self.new(tensor, None)
+        self._values[id(tensor)].make = make
+
     def view(
         self, tensor: torch.Tensor, base: torch.Tensor, steps: tuple[Step, ...] | None, node: int | None
     ) -> None:
@@ -106,6 +138,22 @@ class Tensors:
         parent = self._values[id(base)]
         chain = None if steps is None or parent.steps is None else parent.steps + steps
         self._keep(tensor, Value(parent.buffer, chain, node, parent.buffer.version))
+
+    def turn(self, tensor: torch.Tensor, steps: tuple[Step, ...] | None, node: int) -> None:
+        """`tensor` is looked at in another way from now on (`unsqueeze_`)."""
+        if id(tensor) not in self._values:
+            self.new(tensor, None)
+        value = self._values[id(tensor)]
+        value.steps = None if steps is None or value.steps is None else value.steps + steps
+        value.node, value.version = node, value.buffer.version
+
+    def replace(self, tensor: torch.Tensor, node: int) -> None:
+        """`tensor` was handed over for a result (`out=`), and may have been given another size."""
+        value = self._values.get(id(tensor))
+        if value is None or (value.steps == () and value.buffer.shape != tuple(tensor.shape)):
+            self.new(tensor, node)
+        else:
+            self.write(tensor, node)
 
     def write(self, tensor: torch.Tensor, node: int) -> None:
         """`tensor` was overwritten in place and is `node` now; so is its storage, in part or whole."""
@@ -142,13 +190,23 @@ class Tensors:
         buffer.node = self._make_node("copy", buffer.shape, edges, bound=bound)
 
     def _keep(self, tensor: torch.Tensor, value: Value) -> None:
+        value.home = home(tensor)
         self._values[id(tensor)] = value
         self._alive.append(tensor)
+        self._at_home.setdefault(value.home, []).append(tensor)
 
     def storage(self, tensor: torch.Tensor) -> int:
         """A stable small number for the tensor's storage."""
         value = self._values[id(tensor)]
         return self._order.setdefault(id(value.buffer), len(self._order))
+
+
+def home(tensor: torch.Tensor) -> int:
+    """The storage that a tensor lives in."""
+    try:
+        return int(tensor.untyped_storage()._cdata)
+    except (NotImplementedError, RuntimeError):  # sparse and the like have none
+        return 0
 
 
 def inverse(steps: tuple[Step, ...], shape: tuple[int, ...]) -> tuple[Step, ...] | None:

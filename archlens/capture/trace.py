@@ -9,18 +9,22 @@ lowered to geometry and becomes a node.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from archlens.capture.call import Call
-from archlens.capture.constants import Constants, tensors_in, to_meta, values_kept
+from archlens.capture.call import Call, Cut, Lowered
+from archlens.capture.constants import Constants, to_meta, values_kept
 from archlens.capture.cuts import NOTE as CUTS_NOTE
 from archlens.capture.cuts import cut
+from archlens.capture.forms import MOVED, Form, filled, form_of, one_by_one, tensors_in
 from archlens.capture.inputs import Inputs
-from archlens.capture.ops import lower
+from archlens.capture.leaving import Calls, Watching
+from archlens.capture.ops import lower, unknown
 from archlens.capture.process import unfused_attention
 from archlens.capture.rows import Rows
 from archlens.capture.shapes import SHAPES
@@ -38,7 +42,10 @@ FACTORIES = {
 # Operators that have multiply-accumulates: they count also where they don't depend on the input.
 COUNTED = {"convolution", "addmm", "mm", "bmm", "baddbmm", "linear"}
 # Operators that answer with values: without any there is no answer.
-LOOKING = {"_local_scalar_dense": ".item()", "is_nonzero": "bool()", "equal": "equal", "nonzero": "nonzero"}
+LOOKING = {"_local_scalar_dense": ".item()", "is_nonzero": "bool()", "equal": "equal"}
+# Operators whose results are as many as the values say.
+COUNTING = {"nonzero": "nonzero", "masked_select": "a mask", "_unique2": "unique", "unique_dim": "unique",
+            "unique_consecutive": "unique"}  # fmt: skip
 
 
 class NeedsValues(RuntimeError):
@@ -53,15 +60,17 @@ RECURRENT = {"GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell"}
 class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Records nodes while a model runs. Use through `capture`."""
 
-    def __init__(self, rows: Rows, real: bool) -> None:
+    def __init__(self, rows: Rows, real: bool, calls: Calls | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.rows = rows
         self.real = real
         self.nodes: list[Node] = []
         self.tensors = Tensors(self._node)
+        rows.node_of = self.tensors.node
         self.constants = Constants(rows)
-        self.kept: dict[int, torch.Tensor] = {}  # node -> what attention masks leave of it
+        self.cuts: dict[int, Cut] = {}  # node -> what masks of attention do to it
         self.notes: list[str] = []
+        self.calls = calls  # a run with values: what it called, to be held against other runs
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -85,10 +94,14 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         schema = func._schema
         name = schema.name.removeprefix("aten::")
-        full = _fill(schema, args, kwargs)
+        if name.startswith("_foreach_"):
+            with self:  # a list of calls in one: each is recorded
+                return one_by_one(func, args, kwargs)
+        form = form_of(schema)
+        full = filled(schema, args, kwargs)
         inputs = list(tensors_in(full))
         depends = name not in FACTORIES and any(self.tensors.node(t) is not None for t in inputs)
-        writes = schema.is_mutable and name.endswith("_")
+        writes = form.target == 0
         if not depends:
             out = self._constant(func, name, args, kwargs, full, inputs)
             if writes and inputs and self.tensors.node(inputs[0]) is None:
@@ -97,20 +110,32 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             out = func(*args, **kwargs)
         elif name == "index" and any(t.is_meta and self._is_constant(t) for t in tensors_in(full[1])):
             raise NeedsValues("it indexes with a list, which torch turns into a tensor of the input's device")
-        elif name in LOOKING:
-            raise NeedsValues(f"it looks at values ({LOOKING[name]})")
-        elif writes:
+        elif looking := LOOKING.get(name) or COUNTING.get(name):
+            raise NeedsValues(f"it looks at values ({looking})")
+        elif writes and not form.reshapes:
             out = args[0]
+        elif writes or form.outs:
+            if any(not t.is_meta for t in tensors_in(form.written(full))):
+                raise NeedsValues(f"{name} writes what depends on the input into a tensor with values")
+            out = func(*to_meta(args), **to_meta(kwargs))
         else:
-            out = self._shapes(func, name.removesuffix("_") if writes else name, args, kwargs, full)
+            out = self._shapes(func, form.name, args, kwargs, full)
         results = list(tensors_in((out,)))
-        view = schema.returns and schema.returns[0].alias_info is not None and not writes
+        if depends and name in LOOKING and self.calls is not None:
+            self.calls.ways.append(LOOKING[name])
+        before = len(self.nodes)
         if depends and results:
-            self._record(func, name, full, results, view, writes)
-        elif view and inputs:
+            self._record(func, form, full, results)
+        elif form.view and inputs:
             # A view of a constant may be written to later: remember how to find its base.
-            self._views_of_constant(name, full, results, inputs[0])
+            self._views_of_constant(form, full, results, inputs[0])
+        if depends and self.calls is not None:
+            self.calls.sign(func, args, kwargs, out, self.depends, range(before, len(self.nodes)))
         return out
+
+    def depends(self, tensor: torch.Tensor) -> bool:
+        """Whether a tensor depends on the input."""
+        return self.tensors.node(tensor) is not None
 
     def _constant(
         self, func: Any, name: str, args: Any, kwargs: Any, full: tuple[Any, ...], inputs: list[torch.Tensor]
@@ -126,17 +151,21 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.tensors.new(t, None)  # keeps it alive, so that its identity stays its own
         if self.rows.naming_empty_call and results:
             if self.rows.open_params:
-                self._free(Call(name, full, tuple(results), lambda _: None, lambda _: None), "constant")
+                self._free(name, func, full, results, "constant")
         elif name in COUNTED and results:
             self.rows.use(used)
-            self._free(Call(name, full, tuple(results), lambda _: None, lambda _: None))
+            self._free(name, func, full, results)
         return out
 
     def _is_constant(self, tensor: torch.Tensor) -> bool:
         return self.tensors.node(tensor) is None
 
-    def _free(self, call: Call, op: str = "") -> None:
+    def _free(
+        self, name: str, func: Any, full: tuple[Any, ...], results: list[torch.Tensor], op: str = ""
+    ) -> None:
         """A node that depends on no input: it has a cost and no field."""
+        names = form_of(func._schema).arguments
+        call = Call(name, full, tuple(results), lambda _: None, lambda _: None, names=names)
         low = lower(call)[0]
         if low is None:
             return
@@ -158,69 +187,102 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     # -------------------------------------------------------------- recording
 
-    def _record(
-        self,
-        func: Any,
-        name: str,
-        full: tuple[Any, ...],
-        results: list[torch.Tensor],
-        view: bool,
-        writes: bool,
-    ) -> None:
-        base_name = name[:-1] if writes and name not in ("copy_", "fill_", "zero_") else name
+    def _record(self, func: Any, form: Form, full: tuple[Any, ...], results: list[torch.Tensor]) -> None:
+        name = form.name
         call = Call(
-            base_name, full, tuple(results), self.tensors.node, self._layout, self._kept, self.constants.value
-        )
+            name, form.read(full), tuple(results), self.tensors.node, self._layout, self._cut, self.constants,
+            form.arguments, self.nodes.__getitem__,
+        )  # fmt: skip
         # A slice of all there is: torch before 2.7 records one for every `:` of an index, later ones don't.
-        whole = base_name == "slice" and results[0].shape == call.tensor(0).shape and call.args[4] == 1
-        if (whole or base_name in ("alias", "detach", "lift_fresh")) and not self.rows.naming_empty_call:
+        whole = name == "slice" and results[0].shape == call.tensor(0).shape and call.given("step", 1) == 1
+        if (whole or name in ("alias", "detach", "lift_fresh")) and not self.rows.naming_empty_call:
             for t in results:
                 self.tensors.view(t, call.tensor(0), (), self.tensors.node(call.tensor(0)))
             return
         self.rows.use(self.constants.parameters(tensors_in(full)))
         lowered = lower(call)
-        for low, t in zip(lowered, results, strict=False):
-            if low is None:
-                continue
-            if t.numel() == 0:  # an empty slice: nothing to follow
+        first: int | None = None
+        for index, t in enumerate(results):
+            low = lowered[index] if index < len(lowered) else None
+            if low is None and t.numel() == 0:  # statistics that were not taken
                 self.tensors.new(t, None)
                 continue
-            low, kept = cut(call, low)
-            shape = tuple(t.shape)
-            fresh = not view and not writes
-            node = Node(
-                id=len(self.nodes),
-                op=low.op,
-                shape=shape,
-                layout=self._arrive(low.edges, shape),
-                edges=low.edges,
-                macs=low.macs,
-                elementwise=low.elementwise,
-                bytes=t.numel() * t.element_size() if fresh else 0,
-                attrs=dict(low.attrs),
-                unknown=str(func).replace(".default", "") if low.unknown else None,
-                bound=low.bound,
-            )
-            self.nodes.append(node)
-            if kept is not None:
-                self.kept[node.id] = kept
-                if low.op == "softmax" and CUTS_NOTE not in self.notes:
-                    self.notes.append(CUTS_NOTE)
-            if writes:
-                self.tensors.write(t, node.id)
-            elif view:
-                steps = low.edges[0].steps if len(low.edges) == 1 and not low.unknown else None
-                self.tensors.view(t, call.tensor(0), steps, node.id)
-            else:
-                self.tensors.new(t, node.id)
-            storage = self.tensors.storage(t)
-            self.nodes[node.id] = replace(self.nodes[node.id], storage=storage)
-            self.rows.add(node.id, low.op, low.macs)
-        first = self.tensors.node(results[0])
-        for t in results[len(lowered) :]:
-            # Indices of a maximum, say: they depend on what the values beside them depend on.
-            if t.shape == results[0].shape and first is not None:
-                self.tensors.new(t, first)
+            if low is None:
+                # Indices of a maximum, say: they depend on what the values beside them depend on.
+                if t.shape == results[0].shape and first is not None:
+                    self.tensors.new(t, first)
+                    continue
+                low = unknown(call)
+            if t.numel() == 0 and not low.bound and not low.unknown:  # an empty slice: nothing to follow
+                self.tensors.new(t, None)
+                continue
+            if low.aside:
+                self.tensors.later(t, partial(self._aside, low, tuple(t.shape)))
+                continue
+            node = self._add(func, call, form, low, t)
+            first = node if first is None else first
+        for t in tensors_in(form.written_aside(full)):  # running statistics, say
+            aside = f"{name} wrote to it"
+            edges = () if first is None else (Edge(first),)
+            self.tensors.replace(t, self._node("copy", tuple(t.shape), edges, unknown=aside))
+
+    def _add(self, func: Any, call: Call, form: Form, low: Lowered, t: torch.Tensor) -> int:
+        """The node of one result, and what the result is from now on."""
+        low, made = cut(call, low)
+        shape = tuple(t.shape)
+        fresh = not form.view and form.target is None and not form.outs
+        node = Node(
+            id=len(self.nodes),
+            op=low.op,
+            shape=shape,
+            layout=self._arrive(low.edges, shape),
+            edges=low.edges,
+            macs=low.macs,
+            elementwise=low.elementwise,
+            bytes=t.numel() * t.element_size() if fresh else 0,
+            attrs=dict(low.attrs),
+            unknown=str(func).replace(".default", "") if low.unknown else None,
+            bound=low.bound or self._cancels(call, low),
+        )
+        self.nodes.append(node)
+        self.rows.add(node.id, low.op, low.macs)
+        if made is not None:
+            self.cuts[node.id] = made
+            if low.op == "softmax" and CUTS_NOTE not in self.notes:
+                self.notes.append(CUTS_NOTE)
+        if form.reshapes:
+            steps = low.edges[0].steps if len(low.edges) == 1 and not low.unknown else None
+            self.tensors.turn(t, steps, node.id)
+        elif form.outs:
+            self.tensors.replace(t, node.id)
+        elif form.target is not None:
+            self.tensors.write(t, node.id)
+        elif form.view:
+            steps = low.edges[0].steps if len(low.edges) == 1 and not low.unknown else None
+            self.tensors.view(t, call.tensor(0), steps, node.id)
+        else:
+            self.tensors.new(t, node.id)
+        self.nodes[node.id] = replace(self.nodes[node.id], storage=self.tensors.storage(t))
+        return node.id
+
+    def _aside(self, low: Lowered, shape: tuple[int, ...]) -> int:
+        return self._node(low.op, shape, low.edges)
+
+    def _cancels(self, call: Call, low: Lowered) -> str | None:
+        """Why a difference of two running sums says too much: what both hold goes away (box filters)."""
+        if call.name not in ("sub", "add", "rsub") or len(low.edges) != 2:
+            return None
+        sums = [self._running(e.source) for e in low.edges]
+        return "what two running sums share cancels" if sums[0] is not None and sums[0] == sums[1] else None
+
+    def _running(self, node: int) -> int | None:
+        """The running sum that a node is a part of, through views and sums with others."""
+        here = self.nodes[node]
+        while here.op != "cumsum":
+            if len(here.edges) != 1 or here.op not in MOVED:
+                return None
+            here = self.nodes[here.edges[0].source]
+        return here.id
 
     def _arrive(self, edges: Sequence[Edge], shape: tuple[int, ...]) -> Layout:
         """A result's layout, from what its edges do to the layouts of their sources."""
@@ -233,9 +295,9 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 layouts.append(layout)
         return joined(layouts, shape)
 
-    def _kept(self, tensor: torch.Tensor) -> torch.Tensor | None:
+    def _cut(self, tensor: torch.Tensor) -> Cut | None:
         node = self.tensors.node(tensor)
-        return None if node is None else self.kept.get(node)
+        return None if node is None else self.cuts.get(node)
 
     def _layout(self, tensor: torch.Tensor) -> Layout | None:
         node = self.tensors.node(tensor)
@@ -257,9 +319,12 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return node.id
 
     def _views_of_constant(
-        self, name: str, full: tuple[Any, ...], results: list[torch.Tensor], base: torch.Tensor
+        self, form: Form, full: tuple[Any, ...], results: list[torch.Tensor], base: torch.Tensor
     ) -> None:
-        call = Call(name, full, tuple(results), lambda t: 0 if t is base else None, lambda _: None)
+        name, names = form.name, form.arguments
+        call = Call(
+            name, full, tuple(results), lambda t: 0 if t is base else None, lambda _: None, names=names
+        )
         for low, t in zip(lower(call), results, strict=False):
             steps: tuple[Step, ...] | None = None
             if low is not None and not low.unknown and len(low.edges) == 1:
@@ -267,23 +332,17 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.tensors.view(t, base, steps, None)
 
 
-_SCHEMAS: dict[int, list[tuple[str, Any]]] = {}
-
-
-def _fill(schema: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
-    """All arguments by position: given ones, keyword ones, defaults."""
-    known = _SCHEMAS.get(id(schema))
-    if known is None:
-        known = _SCHEMAS[id(schema)] = [(a.name, a.default_value) for a in schema.arguments]
-    rest = [kwargs.get(name, default) for name, default in known[len(args) :]]
-    return (*args, *rest)
-
-
 # ------------------------------------------------------------------ the whole run
 
 
 def capture(
-    model: torch.nn.Module, inputs: Inputs, name: str, *, real: bool = False, training: bool = False
+    model: torch.nn.Module,
+    inputs: Inputs,
+    name: str,
+    *,
+    real: bool = False,
+    training: bool = False,
+    calls: Calls | None = None,
 ) -> Graph:
     """Run `model` once and return what it did.
 
@@ -293,33 +352,35 @@ def capture(
         name: The graph's name.
         real: Run with values, for models that cannot run without.
         training: Run in training mode, for models that cannot run in evaluation mode.
+        calls: Takes down what is called, for runs with values.
 
     Returns:
         The graph. The model's own errors pass through.
     """
     model.train(training)
     rows = Rows(model)
-    tracer = Tracer(rows, real)
+    tracer = Tracer(rows, real, calls)
+    watching = nullcontext() if calls is None else Watching(tracer.depends, calls.ways)
     ids = [tracer.add_input(t, inputs.axes(t), key) for key, t in inputs.tensors()]
-    with torch.no_grad(), unfused_attention(), values_kept(), rows.listening(), tracer:
+    with torch.no_grad(), unfused_attention(), values_kept(), rows.listening(), watching, tracer:
         out = model(*inputs.args, **inputs.kwargs)
-    outputs = {key: node for key, t in _named(out) if (node := tracer.tensors.node(t)) is not None}
+    outputs = {key: node for key, t in named(out) if (node := tracer.tensors.node(t)) is not None}
     graph = rows.graph(name, tracer.nodes, ids, outputs)
     return replace(graph, notes=(*graph.notes, *tracer.notes)) if tracer.notes else graph
 
 
-def _named(out: Any, prefix: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+def named(out: Any, prefix: str = "") -> Iterator[tuple[str, torch.Tensor]]:
     """Output tensors with names: `out` for a single one, keys of dicts, positions in tuples."""
     if isinstance(out, torch.Tensor):
         yield prefix or "out", out
     elif isinstance(out, Mapping):
         for key, value in out.items():
-            yield from _named(value, f"{prefix}.{key}" if prefix else str(key))
+            yield from named(value, f"{prefix}.{key}" if prefix else str(key))
     elif isinstance(out, (list, tuple)):
         fields = getattr(out, "_fields", None)
         for i, value in enumerate(out):
             key = fields[i] if fields else str(i)
-            yield from _named(value, f"{prefix}.{key}" if prefix else str(key))
+            yield from named(value, f"{prefix}.{key}" if prefix else str(key))
     elif hasattr(out, "__dataclass_fields__"):
         for key in out.__dataclass_fields__:
-            yield from _named(getattr(out, key), f"{prefix}.{key}" if prefix else key)
+            yield from named(getattr(out, key), f"{prefix}.{key}" if prefix else key)

@@ -99,11 +99,12 @@ def numbers_of(text: str, option: str, example: str, kind: type[N] = int) -> tup
         UsageError: It holds something else.
     """
     what = "positive whole numbers" if kind is int else "numbers"
+    parts = [part.strip() for part in text.split(",") if part.strip() or kind is float]
     try:
-        found = tuple(kind(part) for part in text.split(",") if part.strip())
+        found = tuple(kind(part) for part in parts)
     except ValueError:
         found = ()
-    if not found or (kind is int and min(found) < 1):
+    if not found or (kind is int and not all(part.isdigit() and int(part) > 0 for part in parts)):
         raise UsageError(f"{option} takes {what}, not {text!r}", f"As in {option} {example}.")
     return found
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from archlens.errors import ReportError
-from archlens.findings.diff import plain
+from archlens.findings.diff import as_json
 from archlens.findings.figures import numbers
 from archlens.findings.watched import Level, Watched
 from archlens.report import GENERATOR, SCHEMA_VERSION, Report
@@ -50,7 +50,7 @@ class Check:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; an infinite field is the text "inf"."""
-        return {k: plain(v) for k, v in asdict(self).items()}
+        return {k: as_json(v) for k, v in asdict(self).items()}
 
 
 def check(report: Report, watched: Watched, baseline: Mapping[str, Any] | None) -> list[Check]:
@@ -199,7 +199,7 @@ def summary(checks: Sequence[Check]) -> dict[Verdict, int]:
 
 def _rounded(value: float | None) -> Any:
     """Whole numbers as integers, the rest to nine digits: the same file on every machine."""
-    return plain(value if value is None or value.is_integer() else float(f"{value:.9g}"))
+    return as_json(value if value is None or value.is_integer() else float(f"{value:.9g}"))
 
 
 def _number(value: Any) -> float | None:

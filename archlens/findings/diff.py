@@ -68,7 +68,12 @@ class Diff:
             "new": {"spec": self.new.spec, "name": self.new.name, "input_shape": list(self.new.input_shape)},
             "same": self.same,
             "figures": [
-                {"figure": f.figure, "old": plain(f.old), "new": plain(f.new), "percent": plain(f.percent)}
+                {
+                    "figure": f.figure,
+                    "old": as_json(f.old),
+                    "new": as_json(f.new),
+                    "percent": as_json(f.percent),
+                }
                 for f in self.figures
             ],
             "layers": [
@@ -76,7 +81,7 @@ class Diff:
                     "kind": c.kind,
                     "old": c.old,
                     "new": c.new,
-                    "changes": {k: [plain(a), plain(b)] for k, (a, b) in c.changes.items()},
+                    "changes": {k: [as_json(a), as_json(b)] for k, (a, b) in c.changes.items()},
                 }
                 for c in self.layers
             ],
@@ -148,7 +153,7 @@ def _percent(old: float | None, new: float | None) -> float | None:
     return 100 * (new - old) / abs(old)
 
 
-def plain(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """A figure as JSON takes it: an infinite one is a text, a whole one an integer, a tuple a list."""
     if isinstance(value, float) and math.isinf(value):
         return "inf" if value > 0 else "-inf"

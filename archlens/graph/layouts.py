@@ -48,6 +48,11 @@ def joined(layouts: Sequence[Layout], shape: Sequence[int]) -> Layout:
     out = []
     for d, n in enumerate(shape):
         known = [lay[d] for lay in layouts if any(a.axis >= 0 for a in lay[d])]
+        # Of an operation that is not understood all that is known is which axes it saw.
+        known = [
+            atoms if _length(atoms) == n else scrambled([a.axis for a in atoms if a.axis >= 0], n)
+            for atoms in known
+        ]
         known.sort(key=lambda atoms: -prod(a.size for a in atoms if a.axis >= 0))
         intact = [atoms for atoms in known if all(a.stride > 0 or a.axis < 0 for a in atoms)]
         out.append((intact or known or [(Atom(CHANNEL, n, 0),)])[0])

@@ -94,3 +94,9 @@ class Calls(TorchFunctionMode):
             return None
         with torch._C.DisableTorchFunction():  # what the callback computes is not the model's call
             return self.end(leaf, output)
+
+
+def plain_numbers(t: torch.Tensor) -> torch.Tensor:
+    """A tensor's values on the CPU, floating-point ones in float64."""
+    own = t.detach().cpu().clone()
+    return own.double() if own.is_floating_point() else own

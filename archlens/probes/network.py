@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from archlens.analyses.fields.walks import Walks
 from archlens.capture.process import unfused_attention
 from archlens.capture.rows import Rows
-from archlens.capture.trace import Tracer, _named
+from archlens.capture.trace import Tracer, named
 from archlens.errors import ArchlensError, DeviceError, LayerError, TraceError
 from archlens.graph import Graph, Layer, Node
 from archlens.probes.calls import Calls, Site
@@ -217,7 +217,7 @@ class Network:
         """The tensor of a call's result that is the layer's."""
         node = self.node(name)
         inside = self.made[self._key(name)]
-        fits = [t for _, t in _named(out) if t.ndim == len(node.shape) and t.shape[1:] == node.shape[1:]]
+        fits = [t for _, t in named(out) if t.ndim == len(node.shape) and t.shape[1:] == node.shape[1:]]
         if len(fits) == 1 and node.id == inside[-1]:
             return fits[0]
         # Several results of one call (a split): they were made in the order that they are returned in.
@@ -264,6 +264,6 @@ def _trace(model: nn.Module, x: Tensor, name: str, real: bool) -> tuple[Graph, d
     # The rows' hooks come first: they may make a node (for dropout) when a module is left.
     with torch.no_grad(), unfused_attention(), rows.listening(), walk.walking(), tracer:
         out = model(x)
-    outputs = {key: node for key, t in _named(out) if (node := tracer.tensors.node(t)) is not None}
+    outputs = {key: node for key, t in named(out) if (node := tracer.tensors.node(t)) is not None}
     graph = rows.graph(name, tracer.nodes, inputs, outputs)
     return graph, rows.call_of

@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # a table of layers needs none of these
 
 def forms(result: object) -> Mapping[str, Maker]:
     """The forms of a result of any kind."""
-    return _kind(result)[0]
+    return _kind(result)[0]()
 
 
 def notebook(result: object) -> str:
@@ -41,8 +41,8 @@ def notebook(result: object) -> str:
     )
 
 
-def _kind(result: object) -> tuple[Mapping[str, Maker], Callable[[], Table]]:
-    """The forms of a result, and what makes the table that a notebook shows."""
+def _kind(result: object) -> tuple[Callable[[], Mapping[str, Maker]], Callable[[], Table]]:
+    """What makes the forms of a result, and what makes the table that a notebook shows."""
     from archlens.findings.comparison import Comparison, compared
     from archlens.findings.diff import Diff
     from archlens.render.text.comparison import comparison_table
@@ -53,16 +53,18 @@ def _kind(result: object) -> tuple[Mapping[str, Maker], Callable[[], Table]]:
     match result:
         case Report():
             page = {".html": lambda: page_of(compared([result]), f"archlens report {result.spec}")}
-            made = {**report_forms(result, rf_table(result)), **page}
-            return made, lambda: comparison_table(compared([result]), full=False)
+            return (
+                lambda: {**report_forms(result, rf_table(result)), **page},
+                lambda: comparison_table(compared([result]), full=False),
+            )
         case Comparison():
             command = "explain" if len(result.reports) == 1 else "compare"
-            made = comparison_forms(result, True, f"archlens {command} {' '.join(result.names)}")
-            return made, lambda: comparison_table(result, full=False)
+            line = f"archlens {command} {' '.join(result.names)}"
+            return lambda: comparison_forms(result, True, line), lambda: comparison_table(result, full=False)
         case FieldMap():
-            return field_forms(result), lambda: field_table(result)
+            return lambda: field_forms(result), lambda: field_table(result)
         case Diff():
-            return diff_forms(result), lambda: diff_table(result)
+            return lambda: diff_forms(result), lambda: diff_table(result)
     raise TypeError(f"{type(result).__name__} has no forms")
 
 

@@ -42,9 +42,7 @@ def _network(
     """The network on its device, and what was loaded."""
     device = resolve(run.device)
     progress("building the network with values")
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(run.seed)
-        model, name, _, loaded = live_module(spec, run.weights)
+    model, name, _, loaded = live_module(spec, run.weights, run.seed)
 
     def made() -> Network:
         return Network(model, input_shape[1:], device, name=name)

@@ -22,7 +22,7 @@ from archlens.render.plots.kinds import ONE, SEVERAL, figure_of, figure_of_sever
 from archlens.render.plots.nested import drawn_boxes, nested_picture, stage_boxes
 from archlens.render.plots.scene import background, street
 from archlens.report import Report
-from archlens.showing import thinned
+from archlens.shades import thinned
 from archlens.unit_field.call import field_map
 from archlens.unit_field.result import FieldMap
 

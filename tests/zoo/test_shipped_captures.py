@@ -13,7 +13,7 @@ import pytest
 from nearly import nearly
 
 from archlens import cache
-from archlens.findings.evidence.gather import expected, plain
+from archlens.findings.evidence.gather import expected, unstructured
 from archlens.graph.serialise import decode, encode
 from archlens.pipeline import analyze
 from archlens.spec import parse_spec
@@ -164,7 +164,7 @@ def test_the_figures_that_ship_are_fresh_ones(network: str, extend: bool, copy: 
     shipped = expected(study, extend, use_cache=True)
     assert "lens" not in vars(study)  # nothing was walked
     fresh = expected(Study(study.graph, study.cell, study.output), extend)
-    assert plain(shipped) == nearly(plain(fresh))
+    assert unstructured(shipped) == nearly(unstructured(fresh))
 
 
 def test_the_figures_of_every_short_name_ship(copy: Path) -> None:

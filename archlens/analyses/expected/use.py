@@ -6,17 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from archlens.showing import thinned
-
-SIDE = 128
-"""Cells a side of a picture: what a screen can show of a map."""
-BRIGHTEST = 235
-FLOOR = 1e-4
-"""Share of the brightest cell below which nothing is drawn."""
-
 
 @dataclass(frozen=True)
 class Use:
@@ -57,21 +46,3 @@ class Use:
 def no_rule(missing: Sequence[str]) -> str:
     """Operations without a rule as a reason, "" where nothing is missing."""
     return "no rule for " + ", ".join(missing) if missing else ""
-
-
-@dataclass(frozen=True)
-class Shades:
-    """A map of two axes in at most SIDE cells a side: a byte each, 0 to BRIGHTEST on a logarithmic scale."""
-
-    size: tuple[int, ...]
-    values: bytes
-
-
-def shaded(energy: NDArray[np.float64] | None) -> Shades | None:
-    """What a picture shows of a map; None where there is none, or of other axes."""
-    if energy is None or energy.ndim != 2:
-        return None
-    cells = thinned(energy, SIDE)
-    scaled = np.log10(np.maximum(cells / cells.max(), FLOOR) / FLOOR) / -np.log10(FLOOR)
-    levels = (scaled * BRIGHTEST).round().astype(np.uint8)
-    return Shades(levels.shape, levels.tobytes())

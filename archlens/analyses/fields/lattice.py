@@ -127,7 +127,7 @@ def apply(geometry: Geometry, source: Lattice, n_in: int, n_out: int) -> Lattice
 
 
 def union(parts: Sequence[Lattice]) -> Lattice | None:
-    """The hull of several fields, unit by unit; None where they drift apart (different jumps)."""
+    """The hull of several fields, unit by unit; None where they drift apart (different jumps: `drift`)."""
     if len({p.jump for p in parts}) != 1:
         return None
     period = 1

@@ -4,7 +4,7 @@ Kinds, from best to worst known:
 
 * `local`   - a size (or one per phase) that does not depend on where the unit is;
 * `varies`  - it depends on the position in another way (adaptive bins, attention windows, branches whose
-  jumps drift apart);
+  jumps drift apart); its sizes are those over the positions of this map;
 * `global`  - the whole input, whatever its size (a global mean, attention over all tokens);
 * `unknown` - an operation that is not understood lies on the way.
 
@@ -17,11 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Literal
 
-from archlens.analyses.fields import lattice
+from archlens.analyses.fields import drift, lattice
+from archlens.analyses.fields.drift import Drift, Listed, Path
 from archlens.analyses.fields.lattice import POINT, Lattice
 from archlens.graph import (
+    AdaptivePool,
     Along,
     Edge,
     Full,
@@ -49,6 +52,7 @@ class AxisField:
     Attributes:
         kind: See the module.
         path: The field itself where `local`; else the finite local path, if there is one.
+        whole: The field itself where it `varies` with bins, whose size is the image's: no finite path.
         source: Id of the node that made it global or varying or unknown.
         aligned: Whether the branches merged at this very node agree on jump and centre.
         cover: Share of the positions that the path speaks for, where a map is put together from pieces.
@@ -56,11 +60,20 @@ class AxisField:
     """
 
     kind: Kind
-    path: Lattice | None
+    path: Path | None
     source: int | None = None
     aligned: bool = True
     cover: float = 1.0
     inner: bool = False
+    whole: Listed | None = None
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The distinct sizes of the field itself, ascending; empty where it is not known or without end."""
+        if self.kind in ("global", "unknown"):
+            return ()
+        seen = self.whole or self.path
+        return () if seen is None else seen.sizes
 
 
 Field = tuple[AxisField, ...]
@@ -145,11 +158,21 @@ def _along(
         return field if kept else _worse(field, "varies", node)
     else:
         return _worse(field, "varies", node)
-    if field.path is None:
-        return field
-    path = lattice.apply(geometry, field.path, n_in, step.size)
+    before = field.path
+    if before is None:
+        return replace(field, whole=_listed(geometry, field, n_in, step.size))
+    path = drift.apply(geometry, before, n_in, step.size)
     field = _place(field, geometry, n_in, step.size)
-    return replace(field, path=path) if path is not None else _worse(field, "varies", node)
+    if path is not None:
+        return replace(field, path=path, whole=_listed(geometry, field, n_in, step.size))
+    worse = _worse(field, "varies", node)
+    if not isinstance(geometry, AdaptivePool) or worse.kind != "varies":
+        return worse
+    return replace(worse, whole=drift.listed(geometry, field.whole or before, n_in, step.size))
+
+
+def _listed(geometry: Geometry, field: AxisField, n_in: int, n_out: int) -> Listed | None:
+    return None if field.whole is None else drift.listed(geometry, field.whole, n_in, n_out)
 
 
 def _place(field: AxisField, geometry: Geometry, n_in: int, n_out: int) -> AxisField:
@@ -168,7 +191,7 @@ def _place(field: AxisField, geometry: Geometry, n_in: int, n_out: int) -> AxisF
 def _worse(field: AxisField, kind: Kind, node: int) -> AxisField:
     """The path through `node` is no longer finite; a kind that was worse already keeps its source."""
     if _ORDER.index(field.kind) >= _ORDER.index(kind):
-        return replace(field, path=None)
+        return replace(field, path=None, whole=None)
     return AxisField(kind, None, node)
 
 
@@ -181,22 +204,27 @@ def _merge(branches: Sequence[AxisField], node: Node, axis: int, extent: int) ->
     if pieces and len({b.path for b in branches}) > 1 and sum(b.cover for b in branches) < 1.001:
         return _put_together(branches, worst, node)
     paths = [b.path for b in branches if b.path is not None]
-    if not paths:
-        return AxisField(worst.kind, None, worst.source)
-    path = lattice.union(paths)
-    aligned = lattice.agree(paths)
-    if path is not None:
-        covers = [b.cover for b in branches]
-        cover = sum(covers) if sum(covers) <= 1 else max(covers)
-        return AxisField(worst.kind, path, worst.source, aligned, cover)
-    # The branches' jumps differ, so they drift apart: keep the path that runs on this map's own grid.
     dim = node.axis_dim(axis)
-    nominal = extent / node.shape[dim] if dim is not None else 1.0
-    best = min((p.jump for p in paths), key=lambda j: abs(float(j) - nominal))
-    own = lattice.union([p for p in paths if p.jump == best])
-    if worst.kind == "local":
-        return AxisField("varies", own, node.id, False)
-    return AxisField(worst.kind, own, worst.source, False)
+    units = node.shape[dim] if dim is not None else 1
+    whole = _whole(branches, worst, units)
+    if not paths:
+        return AxisField(worst.kind, None, worst.source, whole=whole)
+    path = drift.united(paths, units, Fraction(extent, units))
+    covers = [b.cover for b in branches]
+    cover = sum(covers) if sum(covers) <= 1 else max(covers)
+    if isinstance(path, Drift):
+        kind, source = ("varies", node.id) if worst.kind == "local" else (worst.kind, worst.source)
+        return AxisField(kind, path, source, False, cover, whole=whole)
+    aligned = lattice.agree([p for p in paths if isinstance(p, Lattice)])
+    return AxisField(worst.kind, path, worst.source, aligned, cover, whole=whole)
+
+
+def _whole(branches: Sequence[AxisField], worst: AxisField, units: int) -> Listed | None:
+    """The hull of branches of which some go through bins; None where there are none, or where one is lost."""
+    seen = [b.whole or b.path for b in branches]
+    known = [s for s in seen if s is not None]
+    bins = worst.kind == "varies" and any(b.whole is not None for b in branches)
+    return drift.over(known, units) if bins and len(known) == len(seen) else None
 
 
 def _put_together(branches: Sequence[AxisField], worst: AxisField, node: Node) -> AxisField:
@@ -205,7 +233,7 @@ def _put_together(branches: Sequence[AxisField], worst: AxisField, node: Node) -
     Where one piece is most of the map and the others lie at its ends, it is the map and they are its border
     (a circular pad): borders are ignored here. Else the field depends on the piece.
     """
-    cover: dict[Lattice | None, float] = {}
+    cover: dict[Path | None, float] = {}
     for b in branches:
         cover[b.path] = cover.get(b.path, 0.0) + b.cover
     main = max(cover, key=lambda path: cover[path])

@@ -42,6 +42,8 @@ def totals(graph: Graph) -> Totals:
 def uncounted(node: Node) -> str | None:
     """The operation whose arithmetic is not counted, as torch names it; None for none, as of a view."""
     counted = node.macs or node.elementwise or not node.bytes
+    if node.attrs.get("uncounted"):
+        return node.op
     return None if node.unknown is None or counted else node.unknown
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from archlens.analyses.fields.lattice import Lattice
+from archlens.analyses.fields.drift import Path
 from archlens.analyses.fields.theoretical import Field
 from archlens.graph import Along, Graph, Resize, TransposedWindow
 
@@ -148,11 +148,11 @@ def _stage_key(name: str, on_way: int, stride: float | None) -> tuple[str, float
     return (".".join(parts[:2]), None) if len(parts) > 2 else (parts[0], stride)
 
 
-def _path(field: Field | None, axis: int) -> Lattice | None:
+def _path(field: Field | None, axis: int) -> Path | None:
     return None if not field else field[axis].path
 
 
-def _size(path: Lattice | None) -> int:
+def _size(path: Path | None) -> int:
     return -1 if path is None else path.size
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import lcm
 
-from archlens.analyses.fields.lattice import Lattice
+from archlens.analyses.fields.drift import Path
 from archlens.analyses.fields.theoretical import Field
 
 
@@ -53,7 +53,7 @@ def tiling(fields: Sequence[Field | None], output: int) -> Tiling | None:
     )
 
 
-def margins(path: Lattice) -> tuple[int, int]:
+def margins(path: Path) -> tuple[int, int]:
     """(before, after): how far a unit's field reaches beyond the pixels that the unit stands for."""
     before = after = 0
     for phase in range(path.period):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from archlens.capture.load import load, meta_build
@@ -14,9 +15,9 @@ from archlens.zoo.weights import load_checkpoint
 
 @alone
 def live_module(
-    spec: Spec, weights: str | None = None
+    spec: Spec, weights: str | None = None, seed: int | None = None
 ) -> tuple[nn.Module, str, tuple[int, ...], tuple[str, ...]]:
-    """The module that a spec names, with values.
+    """The module that a spec names, with values; random ones follow the seed, where one is given.
 
     Returns:
         The module, its name, its own input size (C, *spatial), and notes on what was loaded.
@@ -28,6 +29,8 @@ def live_module(
     if spec.kind == "report":
         raise UsageError(f"{spec.text} is a saved report, without a network to run", "Give the model itself.")
     loaded = load(spec)
+    if seed is not None:
+        torch.default_generator.manual_seed(seed)
     model = unwrap(loaded.build())
     notes = () if weights is None else (f"{weights}: {load_checkpoint(model, weights)}",)
     return model, loaded.name, loaded.input_size, notes

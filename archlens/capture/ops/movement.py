@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
+import numpy as np
 
-from archlens.capture.call import Call, Lowered, Rule, broadcast, numel
+from archlens.capture.call import Call, Lowered, Rule, broadcast, everything, numel
 from archlens.graph import Along, Edge, IndexMap, Permute, Reshape, Roll, Slice, Step
+
+MOST = 2**20  # elements of a strided view that are followed one by one
 
 
 def _same(op: str) -> Rule:
@@ -40,7 +42,7 @@ def transpose(call: Call) -> Lowered:
 def slice_(call: Call) -> Lowered:
     """aten::slice: `crop` where it cuts a border off, `slice` where it picks every n-th or channels."""
     x = call.tensor(0)
-    dim, start, step = int(call.args[1]) % x.ndim, call.args[2] or 0, int(call.args[4])
+    dim, start, step = int(call.given("dim", 0)) % x.ndim, call.given("start", 0), int(call.given("step", 1))
     n = x.shape[dim]
     start = min(max(start + n if start < 0 else start, 0), n)
     layout = call.layout_of(x)
@@ -52,15 +54,15 @@ def slice_(call: Call) -> Lowered:
 def select(call: Call) -> Lowered:
     """aten::select: one index of a dimension, which goes."""
     x = call.tensor(0)
-    dim = int(call.args[1]) % x.ndim
-    index = int(call.args[2]) % x.shape[dim]
+    dim = int(call.given("dim")) % x.ndim
+    index = int(call.given("index")) % x.shape[dim]
     return Lowered("select", call.edge(x, Along(dim, Slice(index), 1), Reshape(call.shape)))
 
 
 def split(call: Call) -> Sequence[Lowered]:
     """split, chunk, unbind: one node a piece."""
     x = call.tensor(0)
-    dim = int(call.args[-1] if call.name != "unbind" else call.args[1]) % x.ndim
+    dim = int(call.given("dim", 0)) % x.ndim
     out, start = [], 0
     for piece in call.out:
         size = piece.shape[dim] if call.name != "unbind" else 1
@@ -92,7 +94,7 @@ def repeat(call: Call) -> Lowered:
 def cat(call: Call) -> Lowered:
     """aten::cat: each piece lands at its offset."""
     pieces = [t for t in call.args[0] if t.numel() or t.ndim > 1]
-    dim = int(call.args[1]) % len(call.shape)
+    dim = int(call.given("dim", 0)) % len(call.shape)
     edges: tuple[Edge, ...] = ()
     start = 0
     for piece in pieces:
@@ -103,7 +105,7 @@ def cat(call: Call) -> Lowered:
 
 def stack(call: Call) -> Lowered:
     """aten::stack: a new dimension, one index a piece."""
-    dim = int(call.args[1]) % len(call.shape)
+    dim = int(call.given("dim", 0)) % len(call.shape)
     edges: tuple[Edge, ...] = ()
     for k, piece in enumerate(call.args[0]):
         shape = (*piece.shape[:dim], 1, *piece.shape[dim:])
@@ -113,7 +115,7 @@ def stack(call: Call) -> Lowered:
 
 def roll(call: Call) -> Lowered:
     """aten::roll."""
-    x, shifts, dims = call.tensor(0), call.args[1], call.args[2]
+    x, shifts, dims = call.tensor(0), call.given("shifts"), call.given("dims")
     if not dims:
         flat: list[Step] = [Reshape((numel(x.shape),)), Along(0, Roll(shifts[0]), numel(x.shape))]
         return Lowered("roll", call.edge(x, *flat, Reshape(call.shape)))
@@ -130,62 +132,40 @@ def flip(call: Call) -> Lowered:
     return Lowered("flip", call.edge(x, *steps))
 
 
-def index_select(call: Call) -> Lowered | None:
-    """aten::index_select with an index that does not depend on the input."""
-    x, dim, index = call.tensor(0), int(call.args[1]), call.tensor(2)
-    if call.node_of(index) is not None or index.is_meta:
-        return None
-    chosen = tuple(int(i) % x.shape[dim] for i in index.tolist())
-    return Lowered("gather", call.edge(x, Along(dim % x.ndim, IndexMap(chosen), len(chosen))))
-
-
-def index(call: Call) -> Lowered | None:
-    """aten::index: advanced indexing of neighbouring dimensions with constant indices."""
-    x, indices = call.tensor(0), list(call.args[1])
-    dims = [d for d, i in enumerate(indices) if i is not None]
-    given = [indices[d] for d in dims]
-    if any(call.node_of(i) is not None or i.is_meta for i in given) or call.node_of(x) is None:
-        return None
-    if dims != list(range(dims[0], dims[-1] + 1)):
-        return None
-    if any(i.dtype in (torch.bool, torch.uint8) for i in given):
-        if len(given) != 1:
-            return None
-        dims = list(range(dims[0], dims[0] + given[0].ndim))
-        given = list(torch.nonzero(given[0], as_tuple=True))
-    sizes = [x.shape[d] for d in dims]
-    linear = torch.zeros((), dtype=torch.int64)
-    for i, n in zip(given, sizes, strict=True):
-        linear = linear * n + i % n
-    before, after = tuple(x.shape[: dims[0]]), tuple(x.shape[dims[-1] + 1 :])
-    chosen = tuple(linear.flatten().tolist())
-    return Lowered(
-        "gather",
-        call.edge(
-            x,
-            Reshape((*before, numel(sizes), *after)),
-            Along(dims[0], IndexMap(chosen), len(chosen)),
-            Reshape(call.shape),
-        ),
-    )
-
-
 def as_strided(call: Call) -> Lowered | None:
-    """aten::as_strided where it says nothing new: the same elements in the same order. torch calls it to
-    give a pooled map of one pixel the memory format of the map that it came from."""
+    """aten::as_strided: elements of the storage by their place. Where that says nothing new (torch calls it
+    to give a pooled map of one pixel the memory format of the map that it came from) it is a reshape."""
     x = call.tensor(0)
-    if call.args[3] not in (None, x.storage_offset()) or numel(call.args[1]) != x.numel():
+    size, stride = tuple(call.given("size")), tuple(call.given("stride"))
+    first = call.given("storage_offset", x.storage_offset())
+    same = first == x.storage_offset() and size == tuple(x.shape)
+    if same and all(n == 1 or a == b for n, a, b in zip(size, stride, x.stride(), strict=True)):
+        return Lowered("identity", call.edge(x))
+    if not x.is_contiguous() or numel(size) > MOST:
         return None
-    if tuple(call.args[1]) == tuple(x.shape):
-        strides = zip(call.args[1], call.args[2], x.stride(), strict=True)
-        if all(n == 1 or a == b for n, a, b in strides):
-            return Lowered("identity", call.edge(x))
-    dense = 1
-    for n, stride in zip(reversed(call.args[1]), reversed(call.args[2]), strict=True):
-        if n > 1 and stride != dense:
-            return None
-        dense *= n
-    return Lowered("reshape", call.edge(x, Reshape(call.shape))) if x.is_contiguous() else None
+    places = np.full(size, first - x.storage_offset(), np.int64)
+    for d, (n, step) in enumerate(zip(size, stride, strict=True)):
+        places += (np.arange(n) * step).reshape([-1 if k == d else 1 for k in range(len(size))])
+    index = places.ravel()
+    if index.min() < 0 or index.max() >= x.numel():
+        return None  # beyond this tensor, in what it is a view of
+    if len(index) == x.numel() and bool((index == np.arange(len(index))).all()):
+        return Lowered("reshape", call.edge(x, Reshape(size)))
+    chosen = IndexMap(tuple(index.tolist()))
+    return Lowered("gather", call.edge(x, Reshape((x.numel(),)), Along(0, chosen, len(index)), Reshape(size)))
+
+
+def diagonal(call: Call) -> Lowered:
+    """aten::diagonal: where two dimensions agree, which becomes the last one."""
+    x = call.tensor(0)
+    offset = int(call.given("offset", 0))
+    a, b = (int(call.given(name, k)) % x.ndim for k, name in enumerate(("dim1", "dim2")))
+    rest = [d for d in range(x.ndim) if d not in (a, b)]
+    rows, cols, n = x.shape[a], x.shape[b], call.shape[-1]
+    places = tuple((i + max(-offset, 0)) * cols + i + max(offset, 0) for i in range(n))
+    flat = (*(x.shape[d] for d in rest), rows * cols)
+    steps = (Permute((*rest, a, b)), Reshape(tuple(flat)), Along(len(rest), IndexMap(places), n))
+    return Lowered("gather", call.edge(x, *steps))
 
 
 def unfold(call: Call) -> Lowered:
@@ -193,7 +173,8 @@ def unfold(call: Call) -> Lowered:
     x, out = call.tensor(0), call.shape
     if x.ndim == 0:
         return Lowered("unfold", call.edge(x, Reshape(out)))
-    dim, size, step = int(call.args[1]) % x.ndim, int(call.args[2]), int(call.args[3])
+    dim = int(call.given("dimension")) % x.ndim
+    size, step = int(call.given("size")), int(call.given("step"))
     count = out[dim]
     index = tuple(i * step + t for i in range(count) for t in range(size))
     order = [d for d in range(x.ndim + 1) if d != dim + 1] + [dim + 1]
@@ -214,14 +195,21 @@ def copy_(call: Call) -> Lowered:
     return Lowered("copy", call.edge(source, *broadcast(source.shape, target.shape)))
 
 
-def fill_(_: Call) -> Lowered:
-    """fill_ and zero_: a constant, whatever was there before."""
-    return Lowered("fill", ())
+def fill(call: Call) -> Lowered:
+    """fill and zero: one value everywhere, whatever was there before."""
+    value = call.given("value")
+    return Lowered("fill", call.edge(value, *everything((), call.shape)) if call.depends(value) else ())
 
 
 RULES: dict[str, Rule] = {
-    **dict.fromkeys(("clone", "_to_copy", "contiguous", "lift_fresh"), _same("copy")),
-    **dict.fromkeys(("alias", "detach", "dropout", "native_dropout", "alpha_dropout"), _same("identity")),
+    **dict.fromkeys(
+        ("clone", "_to_copy", "contiguous", "lift_fresh", "resolve_conj", "resolve_neg", "conj_physical"),
+        _same("copy"),
+    ),
+    **dict.fromkeys(
+        ("alias", "detach", "dropout", "native_dropout", "alpha_dropout", "_conj", "_neg_view"),
+        _same("identity"),
+    ),
     **dict.fromkeys(
         ("view", "_unsafe_view", "reshape", "unsqueeze", "squeeze", "flatten", "_reshape_alias", "view_as"),
         reshape,
@@ -242,11 +230,9 @@ RULES: dict[str, Rule] = {
     "stack": stack,
     "roll": roll,
     "flip": flip,
-    "index_select": index_select,
-    "index": index,
+    "diagonal": diagonal,
     **dict.fromkeys(("as_strided", "as_strided_"), as_strided),
     "unfold": unfold,
     "copy_": copy_,
-    "fill_": fill_,
-    "zero_": fill_,
+    **dict.fromkeys(("fill_", "zero_", "fill"), fill),
 }

@@ -5,12 +5,15 @@ from __future__ import annotations
 from math import ceil
 from typing import Literal, cast
 
-from archlens.capture.call import Call, Lowered, Rule, numel, pair
+import numpy as np
+import torch
+
+from archlens.capture.call import Call, Lowered, Rule, broadcast, numel, pair, per_channel
 from archlens.graph import (
     AdaptivePool,
     Along,
+    Edge,
     Full,
-    Geometry,
     Grouped,
     Pad,
     Reshape,
@@ -20,37 +23,86 @@ from archlens.graph import (
     Window,
 )
 
+ZEROS = "a constant kernel has zeros that differ from channel to channel"
+Ranges = tuple[tuple[int, int], ...]
 
-def convolution(call: Call) -> Lowered | None:
-    """aten::convolution: plain, grouped and transposed, in 1, 2 or 3 dimensions. (N, C, *spatial)"""
-    x, weight = call.tensor(0), call.tensor(1)
-    if call.node_of(weight) is not None:
-        return None  # weights that depend on the input: a dynamic filter
+
+def convolution(call: Call) -> Lowered:
+    """aten::convolution: plain, grouped and transposed, in 1, 2 or 3 dimensions. (N, C, *spatial)
+
+    Kernel and bias may depend on the input: the map is read through the window all the same, and each result
+    reads the whole of what its kernel was made from.
+    """
+    x, weight, bias = call.tensor(0), call.tensor(1), call.given("bias")
     n = weight.ndim - 2
-    stride, padding, dilation = (pair(call.args[i], n) for i in (3, 4, 5))
-    transposed, groups = bool(call.args[6]), int(call.args[8])
+    stride, padding, dilation = (pair(call.given(k), n) for k in ("stride", "padding", "dilation"))
+    transposed, groups = bool(call.given("transposed")), int(call.given("groups"))
     kernel = tuple(weight.shape[2:])
     out = call.shape
-    channels: Geometry = Full() if groups == 1 else Grouped(groups)
-    kind = TransposedWindow if transposed else Window
-    steps: list[Step] = []
+    mixed: list[Step] = []
     if not (groups == x.shape[1] == out[1]):  # depthwise: every channel reads itself
-        steps.append(Along(1, channels, out[1]))
-    for a in range(n):
-        geometry = kind(kernel[a], stride[a], padding[a], dilation[a])
-        steps.append(Along(2 + a, geometry, out[2 + a]))
+        mixed.append(Along(1, Full() if groups == 1 else Grouped(groups), out[1]))
+    kind = TransposedWindow if transposed else Window
+    blocks, bound = _taps_left(call, weight)
+    edges: tuple[Edge, ...] = ()
+    for block in blocks:
+        windows = [
+            kind(end - first, stride[a], padding[a] - first * dilation[a], dilation[a])
+            for a, (first, end) in enumerate(block)
+        ]
+        edges += call.edge(x, *mixed, *(Along(2 + a, g, out[2 + a]) for a, g in enumerate(windows)))
     # Transposed convolutions are counted by input positions: each is multiplied into k taps.
     places = numel(x.shape[2:]) if transposed else numel(out[2:])
     macs = places * weight.shape[0] * weight.shape[1] * numel(kernel) * out[0]
     attrs = {
         "weight": list(weight.shape),
         "groups": groups,
-        "bias": call.args[2] is not None,
+        "bias": bias is not None,
         "transposed": transposed,
         "frozen": not weight.requires_grad,
     }
     op = f"conv_transpose{n}d" if transposed else f"conv{n}d"
-    return Lowered(op, call.edge(x, *steps), macs=macs, attrs=attrs)
+    if call.depends(weight) or call.depends(bias):
+        op = f"dynamic_{op}"
+        edges += call.edge(weight, *_whole_kernel(weight, transposed, groups, out), gate=True)
+        edges += per_channel(call, bias)
+    return Lowered(op, edges, macs=macs, attrs=attrs, bound=bound)
+
+
+def _whole_kernel(
+    weight: torch.Tensor, transposed: bool, groups: int, out: tuple[int, ...]
+) -> tuple[Step, ...]:
+    """A kernel of (out, in / groups, *k), or transposed (in, out / groups, *k): all of it that makes an
+    output channel, to each of its positions."""
+    shape = tuple(weight.shape)
+    ones = tuple(1 for _ in shape[2:])
+    taps = tuple(Along(d, Full(), 1) for d in range(2, len(shape)))
+    apart = (Reshape((groups, shape[0] // groups, shape[1], *ones)),) if transposed else ()
+    line = (1, out[1], *ones)
+    return (*taps, *apart, Along(1, Full(), 1), Reshape(line), *broadcast(line, out))
+
+
+def _taps_left(call: Call, weight: torch.Tensor) -> tuple[list[Ranges], str | None]:
+    """The blocks of a kernel's taps that are not zero for good, (first, one past the last) an axis: one, but
+    for masked kernels (PixelCNN's), whose rows differ. And why that is a bound, if it is."""
+    kernel = tuple(weight.shape[2:])
+    whole: list[Ranges] = [tuple((0, k) for k in kernel)]
+    if call.depends(weight) or call.constants.is_parameter(weight):
+        return whole, None
+    pattern = call.constants.pattern(weight)
+    if pattern is None:
+        return whole, ZEROS
+    kept = pattern.reshape(-1, *kernel).cpu()
+    some = kept.any(0)
+    bound = None if bool((kept == some).all()) else ZEROS
+    if bool(some.all()) or not bool(some.any()):
+        return whole, bound if bool(some.any()) else ZEROS
+    blocks: list[Ranges] = []
+    for k, line in enumerate(some.reshape(-1, kernel[-1]).numpy()):
+        at = [(int(i), int(i) + 1) for i in np.unravel_index(k, kernel[:-1])] if kernel[:-1] else []
+        ends = np.flatnonzero(np.diff(np.concatenate([[0], line.astype(int), [0]])))
+        blocks += [(*at, (int(a), int(b))) for a, b in zip(ends[::2], ends[1::2], strict=True)]
+    return blocks, bound
 
 
 def _pool(op: str, n: int, dilated: bool) -> Rule:
@@ -60,17 +112,17 @@ def _pool(op: str, n: int, dilated: bool) -> Rule:
     def rule(call: Call) -> Lowered:
         x, out = call.tensor(0), call.shape
         first = x.ndim - n
-        kernel = pair(call.args[1], n)
-        stride, padding = pair(call.args[2], n, kernel), pair(call.args[3], n, (0,))
-        dilation = pair(call.args[4], n, (1,)) if dilated else (1,) * n
+        kernel = pair(call.given("kernel_size"), n)
+        stride, padding = pair(call.given("stride", ()), n, kernel), pair(call.given("padding", ()), n, (0,))
+        dilation = pair(call.given("dilation", ()), n, (1,))
         steps = [
             Along(first + a, Window(kernel[a], stride[a], padding[a], dilation[a]), out[first + a])
             for a in range(n)
         ]
         attrs: dict[str, object] = {"kernel": list(kernel)}
         if not dilated:
-            attrs["count_include_pad"] = bool(call.args[5])
-            attrs["divisor"] = call.args[6] if len(call.args) > 6 else None
+            attrs["count_include_pad"] = bool(call.given("count_include_pad", True))
+            attrs["divisor"] = call.given("divisor_override")
         return Lowered(op, call.edge(x, *steps), elementwise=numel(out) * numel(kernel), attrs=attrs)
 
     return rule
@@ -78,7 +130,7 @@ def _pool(op: str, n: int, dilated: bool) -> Rule:
 
 def _adaptive(op: str) -> Rule:
     def rule(call: Call) -> Lowered:
-        x, size = call.tensor(0), pair(call.args[1], 1)
+        x, size = call.tensor(0), pair(call.given("output_size"), 1)
         first = x.ndim - len(size)
         steps, taps = [], 1
         for a, m in enumerate(size):

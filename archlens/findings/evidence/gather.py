@@ -88,11 +88,11 @@ def expected(s: Study, extend: bool = False, use_cache: bool = False) -> Expecte
         return kept
     found = Expected(s.use, s.head_use, _streams(s), paths(s), counterfactuals(s, extend), s.curve, s.shades)
     if wanted is not None:
-        cache.store(wanted, plain(found))
+        cache.store(wanted, unstructured(found))
     return found
 
 
-def plain(found: Expected) -> Any:
+def unstructured(found: Expected) -> Any:
     """As JSON takes it."""
     import msgspec
 

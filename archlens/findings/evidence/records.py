@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from archlens.analyses.expected.use import Shades, Use
+from archlens.analyses.expected.use import Use
 from archlens.findings.evidence.counterfactual import Counterfactual
 from archlens.findings.evidence.paths import Paths
+from archlens.shades import Shades
 
 if TYPE_CHECKING:
     from archlens.analyses.fields.coverage import Coverage

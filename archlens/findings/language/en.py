@@ -360,9 +360,9 @@ TEXT: dict[str, str] = {
         "to its rate)."
     ),
     # ---- literature
-    "published": "Published: {what:word}: mIoU from {before:.2f} to {after:.2f} %, {gain:+.2f} points ({setting}; {source}).",
+    "published": "Published: {what:word}: mIoU from {before:num} to {after:num} %, {gain:signed} in points ({setting}; {source}).",
     "published.removed": (
-        "Published: {what:word}: mIoU from {before:.2f} to {after:.2f} %, {gain:+.2f} points ({setting}; {source}). "
+        "Published: {what:word}: mIoU from {before:num} to {after:num} %, {gain:signed} in points ({setting}; {source}). "
         "Global context is not always wanted."
     ),
     "step": (
@@ -372,7 +372,7 @@ TEXT: dict[str, str] = {
         "far energy {far:pct} to {new_far:pct} (random weights); {macs:si} to {new_macs:si} MACs, {params:si} to "
         "{new_params:si} parameters. Published for one part of the step alone, {measured:each:_measured}"
     ),
-    "_measured": "{what:word}: {before:.2f} to {after:.2f} % mIoU ({setting}; {source}).",
+    "_measured": "{what:word}: {before:num} to {after:num} % mIoU ({setting}; {source}).",
     # ---- headings
     "_none": "No finding: what can be computed here carries none. --full and --json show the figures.",
     "_assumptions": "Assumed: {items}",

@@ -337,9 +337,9 @@ TEXT: dict[str, str] = {
         "그대로이다(random weight; 학습된 weight는 그 rate에 묶여 있다)."
     ),
     # ---- literature
-    "published": "논문: {what:word}: mIoU {before:.2f}에서 {after:.2f} %로, {gain:+.2f} point({setting}; {source}).",
+    "published": "논문: {what:word}: mIoU {before:num}에서 {after:num} %로, {gain:signed} point({setting}; {source}).",
     "published.removed": (
-        "논문: {what:word}: mIoU {before:.2f}에서 {after:.2f} %로, {gain:+.2f} point({setting}; {source}). "
+        "논문: {what:word}: mIoU {before:num}에서 {after:num} %로, {gain:signed} point({setting}; {source}). "
         "global context가 늘 이로운 것은 아니다."
     ),
     "step": (
@@ -349,7 +349,7 @@ TEXT: dict[str, str] = {
         "{macs:si}에서 {new_macs:si} MACs, parameter {params:si}에서 {new_params:si}. 이 단계의 한 부분만에 대한 논문 실측, "
         "{measured:each:_measured}"
     ),
-    "_measured": "{what:word}: {before:.2f}에서 {after:.2f} % mIoU({setting}; {source}).",
+    "_measured": "{what:word}: {before:num}에서 {after:num} % mIoU({setting}; {source}).",
     # ---- headings
     "_none": "발견 없음: 여기서 계산할 수 있는 수치로는 말할 것이 없다. 수치는 --full과 --json에 있다.",
     "_assumptions": "가정: {items}",

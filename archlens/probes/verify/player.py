@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from archlens.probes.verify.tape import Recorded, Tape, tensors
+from archlens.capture.forms import form_of, tensors_in
+from archlens.probes.verify.tape import Recorded, Tape
 from archlens.probes.verify.twin_ops import CUT, OPS, SELF, Constant, NotPlayed, interpolation, matmul, split
 
 Take = Callable[[int, Tensor, bool], None]
@@ -35,7 +36,7 @@ class Player:
         self.lost: set[int] = set()  # storages behind an operator without a rule
         self.last: dict[int, int] = {}  # tensor -> the last entry that it takes part in
         for k, entry in enumerate(tape.entries):
-            for t in (*tensors(entry.args), *entry.outs, *(t for _, t in entry.nodes)):
+            for t in (*tensors_in(entry.args), *entry.outs, *(t for _, t in entry.nodes)):
                 self.last[id(t)] = k
 
     def play(self, x: Tensor) -> None:
@@ -47,7 +48,7 @@ class Player:
             self.env[id(given)] = value
             self._note(self.tape.graph.inputs[k], given)
         for k, entry in enumerate(self.tape.entries):
-            involved = [*tensors(entry.args), *entry.outs]
+            involved = [*tensors_in(entry.args), *entry.outs]
             if any(self._dynamic(t) for t in involved):
                 self._step(entry)
                 for node, t in entry.nodes:
@@ -78,7 +79,10 @@ class Player:
     def _step(self, entry: Recorded) -> None:
         name = entry.name
         base = name[:-1] if entry.writes else name
+        form = form_of(entry.func._schema)
         try:
+            if form.reshapes or form.others:
+                raise NotPlayed
             results = self._results(entry, base)
         except NotPlayed:
             self.skipped[name] = self.skipped.get(name, 0) + 1
@@ -102,9 +106,9 @@ class Player:
     def _results(self, entry: Recorded, base: str) -> Sequence[Tensor] | None:
         """The call's results in the twin, or None behind an operator without a rule."""
         shapes = [tuple(t.shape) for t in entry.outs]
-        if base in DARK or not any(self._dynamic(t) for t in tensors(entry.args)):
+        if base in DARK or not any(self._dynamic(t) for t in tensors_in(entry.args)):
             return [torch.zeros(s, dtype=torch.float64) for s in shapes]
-        if any(self._dynamic(t) and self._lookup(t) is None for t in tensors(entry.args)):
+        if any(self._dynamic(t) and self._lookup(t) is None for t in tensors_in(entry.args)):
             return None
         args = [self._resolved(a) for a in entry.args]
         if base == "copy":
@@ -152,15 +156,15 @@ class Player:
 
         args, kwargs = entry.given
         out = entry.func(*(real(a) for a in args), **{k: real(v) for k, v in kwargs.items()})
-        mask = next((self.masks[id(t)] for t in tensors(entry.args) if id(t) in self.masks), None)
+        mask = next((self.masks[id(t)] for t in tensors_in(entry.args) if id(t) in self.masks), None)
         if mask is not None and isinstance(out, Tensor):
             moved = entry.func(mask.double(), *args[1:], **kwargs)
             self.masks[id(entry.outs[0])] = moved > 0
-        return list(tensors((out,)))
+        return list(tensors_in((out,)))
 
     def _kept(self, entry: Recorded, base: str, args: Sequence[Any]) -> Tensor | None:
         """What attention masks leave of a score tensor: True where it counts. None where nothing is cut."""
-        kept = [self.masks[id(t)] for t in tensors(entry.args[:2]) if id(t) in self.masks]
+        kept = [self.masks[id(t)] for t in tensors_in(entry.args[:2]) if id(t) in self.masks]
         sign = -1.0 if base == "sub" else 1.0
         if base in ("add", "sub"):
             kept += [sign * a.value > CUT for a in args[:2] if _cuts(a, sign)]

@@ -6,7 +6,7 @@ tensor is, and nothing else is taken from it. What the calls *do* is for the pla
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from archlens.capture.forms import filled, tensors_in
 from archlens.capture.process import unfused_attention
 from archlens.capture.rows import Rows
 from archlens.capture.run import copy_to_meta
-from archlens.capture.trace import FACTORIES, Tracer, _fill, _named
+from archlens.capture.trace import FACTORIES, Tracer, named
 from archlens.graph import Graph
 
 
@@ -84,15 +85,15 @@ class _Notes(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        full = _fill(func._schema, args, kwargs)
+        full = filled(func._schema, args, kwargs)
         out = func(*args, **kwargs)
         name = func._schema.name.removeprefix("aten::")
-        entry = Recorded(func, name, full, (tuple(args), dict(kwargs)), list(tensors((out,))))
+        entry = Recorded(func, name, full, (tuple(args), dict(kwargs)), list(tensors_in((out,))))
         if entry.view and isinstance(full[0], Tensor):
             # A view that the capture moved to the meta device is still a view.
             for t in entry.outs:
                 self.home[id(t)] = self.home.get(id(full[0]), _storage(full[0]))
-        for t in (*tensors(full), *entry.outs):
+        for t in (*tensors_in(full), *entry.outs):
             if (node := self.tracer.tensors.peek(t)) is not None:
                 entry.nodes.append((node, t))
         self.entries.append(entry)
@@ -124,7 +125,7 @@ def record(
     notes = _Notes(tracer)
     with torch.no_grad(), unfused_attention(), rows.listening(), tracer, notes:
         out = twin(*inputs)
-    ends = list(_named(out))
+    ends = list(named(out))
     outputs = {key: node for key, t in ends if (node := tracer.tensors.node(t)) is not None}
     if notes.entries:  # tensors that were written through another view are read anew only here
         known = [(node, t) for _, t in ends if (node := tracer.tensors.node(t)) is not None]
@@ -134,7 +135,7 @@ def record(
     for entry in tape.entries:
         if entry.name in FACTORIES:
             continue  # dependent only if something dependent is written into it later
-        if any(tape.storage(t) in tape.dynamic for t in tensors(entry.args)):
+        if any(tape.storage(t) in tape.dynamic for t in tensors_in(entry.args)):
             tape.dynamic |= {tape.storage(t) for t in entry.outs}
             if entry.writes:
                 tape.written |= {tape.storage(t) for t in entry.outs}
@@ -143,12 +144,3 @@ def record(
 
 def _storage(tensor: Tensor) -> int:
     return int(tensor.untyped_storage()._cdata)
-
-
-def tensors(values: Any) -> Iterator[Tensor]:
-    """All tensors in nested arguments."""
-    for v in values.values() if isinstance(values, Mapping) else values:
-        if isinstance(v, Tensor):
-            yield v
-        elif isinstance(v, (list, tuple, dict)):
-            yield from tensors(v)

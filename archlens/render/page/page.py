@@ -26,7 +26,7 @@ from archlens.render.page.numbers import number_rows
 from archlens.render.page.pictures import Picture, graph_picture, still
 from archlens.render.page.plots import plots
 from archlens.render.page.units import intervals, pack
-from archlens.render.page.use import heat
+from archlens.render.page.use import shades, thumbnail
 from archlens.report import Report
 from archlens.version import __version__
 from archlens.words import by, si
@@ -117,11 +117,11 @@ def html(result: Comparison, command: str) -> str:
 
 
 def _subject(index: int, key: str, report: Report, timed: bool) -> Subject:
-    used = heat(report)
+    used = shades(report)
     graph = graph_picture(report, index)
     boxes = intervals(report)
     if used is not None:
-        boxes["energy"] = used.thumbnail()
+        boxes["energy"] = thumbnail(used)
     if graph is not None:
         boxes["drawn"] = graph.rows
     return Subject(

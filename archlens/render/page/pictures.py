@@ -8,8 +8,9 @@ from markupsafe import Markup, escape
 
 from archlens.errors import MissingPackageError
 from archlens.render.graph.dot import graph_element
-from archlens.render.page.use import Heat
+from archlens.render.page.use import png
 from archlens.report import Report
+from archlens.shades import Shades
 
 ENERGY = (20, 28, 40)
 """Colour of the expected field over the box, on light and (inverted by the stylesheet) on dark pages."""
@@ -36,7 +37,7 @@ def graph_picture(report: Report, index: int) -> Picture | None:
     return Picture(Markup(svg), {place: sorted(found) for place, found in rows.items()})
 
 
-def still(report: Report, used: Heat | None) -> Markup:
+def still(report: Report, used: Shades | None) -> Markup:
     """The input with the visible box of the centre class-score cell and the energy that it expects."""
     image = report.input_shape[2:]
     field = report.cell.rf if report.class_score != "input" else None
@@ -48,7 +49,7 @@ def still(report: Report, used: Heat | None) -> Markup:
         parts.append(
             Markup(
                 '<image class="energy" href="{}" width="{}" height="{}" preserveAspectRatio="none"/>'
-            ).format(used.png(ENERGY), width, height)
+            ).format(png(used, ENERGY), width, height)
         )
     seen = field.visible if field is not None else None
     if seen is not None and len(seen.lo) == 2:

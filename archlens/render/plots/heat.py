@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from archlens.errors import UsageError
 from archlens.render.colours import CONTEXT, INK, PAPER, SERIES
 from archlens.render.plots.canvas import HEAT, figure, look, written
-from archlens.showing import thinned
+from archlens.shades import thinned
 from archlens.unit_field.result import FieldMap
 from archlens.words import by, number, percent, px
 

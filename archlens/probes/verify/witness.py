@@ -1,0 +1,260 @@
+"""A witness that knows no rule: the user's own network, run for real, with some of its image changed.
+
+A unit that changes when a pixel does depends on that pixel, whatever anybody's rules say. The network runs in
+float64 on dense images, with its own weights and with random positive ones (which keep rectifiers open); what
+is changed is changed upwards and downwards. The opposite proves nothing: a maximum or a rectifier may absorb
+one change, so a unit that does not answer may depend all the same. `archlens.capture` only says which node
+each tensor is.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from math import sqrt
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from archlens.capture.forms import filled, tensors_in
+from archlens.capture.inputs import Inputs, from_sizes
+from archlens.capture.process import unfused_attention
+from archlens.capture.rows import Rows
+from archlens.capture.trace import Tracer, named
+from archlens.graph import Graph
+from archlens.probes.calls import plain_numbers
+
+Bools = NDArray[np.bool_]
+Change = Callable[[Tensor, int], Tensor]
+UNFILLED = {
+    "aten::empty",
+    "aten::empty_like",
+    "aten::empty_strided",
+    "aten::new_empty",
+    "aten::new_empty_strided",
+}
+FAINT = 1e-9
+"""Changes below this share of what a map's values are like count as rounding: sums of everything that is then
+taken away again leave it."""
+
+
+class OtherWay(Exception):
+    """The network made other calls than before: it decides by values."""
+
+
+@dataclass(frozen=True)
+class _Site:
+    """Where a node's value is first at hand: after the `call`-th call, the `place`-th tensor that it takes or
+    gives."""
+
+    node: int
+    place: int
+
+
+@dataclass
+class _Draw:
+    """One image through one copy of the network, kept to hold changed ones against."""
+
+    model: nn.Module
+    inputs: Inputs
+    values: dict[int, Tensor] = field(default_factory=dict)
+    sizes: dict[int, float] = field(default_factory=dict)
+
+    def remember(self, node: int, value: Tensor) -> None:
+        """Keep a node's value, and what its elements are like."""
+        self.values[node] = value.clone()
+        countable = value.numel() and (value.is_floating_point() or value.is_complex())
+        self.sizes[node] = float(value.abs().nan_to_num(posinf=0.0).mean()) if countable else 0.0
+
+
+class _Following(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts a run's calls and shows the tensors of each."""
+
+    def __init__(self, show: Callable[[int, Any, list[Tensor]], None]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.show, self.calls = show, 0
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        out = func(*args, **kwargs)
+        if func._schema.name in UNFILLED:  # memory as it was: nothing that anybody may depend on
+            for t in tensors_in((out,)):
+                t.zero_()
+        self.show(self.calls, func, [*tensors_in(filled(func._schema, args, kwargs)), *tensors_in((out,))])
+        self.calls += 1
+        return out
+
+
+class Witness:
+    """A network on real values, and how its units answer to changes.
+
+    Attributes:
+        graph: The capture that node ids refer to.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        sizes: Sequence[Sequence[int]],
+        *,
+        draws: int = 8,
+        seed: int = 0,
+        keep: Collection[int] | None = None,
+    ) -> None:
+        """Run the network once to learn its calls, and once for every draw.
+
+        Args:
+            model: Left as it is; parameters without values get random ones.
+            sizes: (C, *spatial) of each input.
+            draws: Images that changes are made to, half of them through positive weights.
+            seed: Of images and weights.
+            keep: Nodes to watch; default all.
+        """
+        self.rng = torch.Generator().manual_seed(seed)
+        models = [_valued(model, self.rng, positive) for positive in (False, True)]
+        first = self._image(from_sizes(sizes, models[0]), 0)
+        self.graph, self._sites, self._names = _learnt(models[0], first)
+        if keep is not None:
+            wanted = frozenset(keep)
+            self._sites = {
+                k: own for k, v in self._sites.items() if (own := [s for s in v if s.node in wanted])
+            }
+        self._draws = []
+        for k in range(draws):
+            draw = _Draw(models[k % 2], self._image(first, k))
+            self._run(draw, draw.inputs, draw.remember)
+            self._draws.append(draw)
+
+    def _image(self, like: Inputs, k: int) -> Inputs:
+        """Dense values: of both signs, or all positive."""
+
+        def fresh(t: Tensor) -> Tensor:
+            if not t.is_floating_point():
+                return torch.randint(0, 2, t.shape, generator=self.rng).to(t.dtype)
+            noise = torch.randn(t.shape, generator=self.rng, dtype=torch.float64)
+            return (noise if k // 2 % 2 == 0 else noise.abs() * 0.5 + 0.2).to(t.dtype)
+
+        return like.on(fresh)
+
+    def _run(self, draw: _Draw, inputs: Inputs, take: Callable[[int, Tensor], None]) -> None:
+        def show(call: int, func: Any, involved: list[Tensor]) -> None:
+            if call >= len(self._names) or func is not self._names[call]:
+                raise OtherWay
+            for site in self._sites.get(call, ()):
+                take(site.node, involved[site.place])
+
+        # A copy: networks may write into their input.
+        given = inputs.on(lambda t: t.clone())
+        with torch.no_grad(), torch.random.fork_rng(devices=[]), unfused_attention(), _Following(show):
+            torch.manual_seed(0)  # a network that draws draws the same each time
+            draw.model(*given.args, **given.kwargs)
+
+    def answers(self, where: Bools, origin: int = 0) -> Iterator[dict[int, Bools]]:
+        """Which units change when some of the image does, draw by draw.
+
+        Args:
+            where: Positions that change, of the shape of the input's spatial axes.
+            origin: Index of the input.
+
+        Yields:
+            Node id -> (*positions) whether that unit changed, over its channels; nodes of another shape than
+            before, or behind a decision that fell otherwise, are missing.
+        """
+        node = self.graph.nodes[self.graph.inputs[origin]]
+        mask = torch.as_tensor(np.ascontiguousarray(where)).reshape(
+            [n if d in node.positions else 1 for d, n in enumerate(node.shape)]
+        )
+        for turn, draw in enumerate(self._draws):
+            sign = 1.0 if (turn // 2 + turn) % 2 == 0 else -1.0
+            image = draw.inputs.tensors()[origin][1]
+            if image.is_floating_point():
+                size = 0.5 + 2 * torch.rand(image.shape, generator=self.rng, dtype=torch.float64)
+                other = image + (sign * size).to(image.dtype)
+            else:
+                other = torch.randint(0, 2, image.shape, generator=self.rng).to(image.dtype)
+            changed = torch.where(mask, other, image)
+            yield self._changed(draw, _exchanged(draw.inputs, image, changed))
+
+    def _changed(self, draw: _Draw, inputs: Inputs) -> dict[int, Bools]:
+        found: dict[int, Bools] = {}
+
+        def take(node: int, value: Tensor) -> None:
+            before = draw.values[node]
+            if before.shape != value.shape or tuple(value.shape) != self.graph.nodes[node].shape:
+                return
+            if value.is_floating_point() or value.is_complex():
+                moved = (value - before).abs() > FAINT * max(draw.sizes[node], 1e-30)
+                moved |= value.isnan() != before.isnan()
+            else:
+                moved = value != before
+            dims = self.graph.nodes[node].positions
+            over = tuple(d for d in range(value.ndim) if d not in dims)
+            found[node] = np.asarray(moved.numpy().any(axis=over))
+
+        with suppress(OtherWay):
+            self._run(draw, inputs, take)
+        return found
+
+
+def _exchanged(inputs: Inputs, old: Tensor, new: Tensor) -> Inputs:
+    return inputs.on(lambda t: new if t is old else t)
+
+
+def _learnt(model: nn.Module, inputs: Inputs) -> tuple[Graph, Mapping[int, list[_Site]], list[Any]]:
+    """The graph of a real run, at which calls its nodes come to light, and the calls."""
+    rows = Rows(model)
+    tracer = Tracer(rows, real=True)
+    ids = [tracer.add_input(t, inputs.axes(t), key) for key, t in inputs.tensors()]
+    sites: dict[int, list[_Site]] = {}
+    names: list[Any] = []
+    known: set[int] = set()
+
+    def show(call: int, func: Any, involved: list[Tensor]) -> None:
+        names.append(func)
+        for place, t in enumerate(involved):
+            node = tracer.tensors.peek(t)
+            if node is not None and node not in known:
+                known.add(node)
+                sites.setdefault(call, []).append(_Site(node, place))
+
+    with torch.no_grad(), unfused_attention(), rows.listening(), tracer, _Following(show):
+        out = model(*inputs.args, **inputs.kwargs)
+    outputs = {key: node for key, t in named(out) if (node := tracer.tensors.node(t)) is not None}
+    return rows.graph("witness", tracer.nodes, ids, outputs), sites, names
+
+
+def _valued(model: nn.Module, rng: torch.Generator, positive: bool) -> nn.Module:
+    """A copy on the CPU in float64, with its own weights or with random positive ones."""
+    memo: dict[int, Any] = {}
+    for p in model.parameters():
+        memo[id(p)] = nn.Parameter(_values(p, rng, positive), requires_grad=p.requires_grad)
+    for name, b in model.named_buffers():
+        if id(b) not in memo:
+            memo[id(b)] = _buffer(name, b)
+    twin: nn.Module = copy.deepcopy(model, memo)
+    return twin.eval()
+
+
+def _values(p: Tensor, rng: torch.Generator, positive: bool) -> Tensor:
+    if not p.is_floating_point() or (not positive and not p.is_meta and bool((p != 0).any())):
+        return torch.zeros(p.shape, dtype=p.dtype) if p.is_meta else plain_numbers(p)
+    spread = torch.rand(p.shape, generator=rng, dtype=torch.float64)
+    fan_in = max(1, p[0].numel() if p.ndim > 1 else 1)
+    return (0.5 + spread) / fan_in if positive else (2 * spread - 1) / sqrt(fan_in)
+
+
+def _buffer(name: str, b: Tensor) -> Tensor:
+    if not b.is_meta:
+        return plain_numbers(b)
+    value = 1.0 if name.endswith("running_var") else 0.0
+    return torch.full(b.shape, value, dtype=torch.float64 if b.is_floating_point() else b.dtype)
