@@ -110,6 +110,10 @@ def test_measured_and_expected_columns_stand_beside_the_same_figures() -> None:
 def test_the_network_itself_still_says_what_the_file_says(factory: str, size: tuple[int, ...]) -> None:
     data = json.loads(analyze(f"{FILES / 'nets.py'}:{factory}", size).to_json())
     saved = written(factory)
+    nodes = saved["graph"]["nodes"]
+    unknown = next((k for k, node in enumerate(nodes) if node.get("unknown")), len(nodes))
+    for node in nodes[unknown:]:  # where positions lie behind what had no rule is known now
+        del node["layout"]
     assert not lost({key: saved[key] for key in ("layers", "totals", "graph")}, data)
 
 
@@ -136,11 +140,8 @@ def test_a_network_without_a_rule_is_compared(cli: Callable[..., Any], folder: P
 def test_diff_of_a_file_with_itself_and_with_its_network(cli: Callable[..., Any], folder: Path) -> None:
     assert cli("diff", "segment.json", "segment-measured.json", "--exit-code").code == 0
     same = cli("diff", "segment.json", "nets.py:segment", "--input-size", "3x33x33", "--exit-code", "--json")
-    assert same.code == 1, same.err
-    data = json.loads(same.out)
-    # At 33 px its branches drift apart, and the first edition took one of them for the whole.
-    assert [f["name"] for f in data["figures"] if f["old"] != f["new"]] == ["receptive_field_local"]
-    assert data["layers"] == []
+    assert same.code == 0, same.err
+    assert json.loads(same.out)["same"] is True
     assert cli("diff", "segment.json", "strange.json", "--exit-code").code == 1
 
 
