@@ -81,7 +81,7 @@ def hold(net: nn.Module, *sizes: Sequence[int], draws: int = 24, first: int = 4,
             continue
         if word.word == "unknown" or node.id not in ends:
             continue
-        _compare(held, graph, node.id, there, ends[node.id], word.word)
+        _compare(held, graph, start, node.id, there, ends[node.id], word.word)
     return held
 
 
@@ -91,7 +91,9 @@ def inside(ends: tuple[np.ndarray, np.ndarray], pixel: Sequence[int]) -> np.ndar
     return np.all([(lo[a] <= p) & (hi[a] >= p) for a, p in enumerate(pixel)], axis=0)
 
 
-def _compare(held: Held, graph: Graph, index: int, there: np.ndarray, ends: Any, word: str) -> None:
+def _compare(
+    held: Held, graph: Graph, start: int, index: int, there: np.ndarray, ends: Any, word: str
+) -> None:
     node = graph.nodes[index]
     axes = len(ends[0])
     spatial = there.shape[:axes]
@@ -114,6 +116,6 @@ def _compare(held: Held, graph: Graph, index: int, there: np.ndarray, ends: Any,
                 held.unseen.append(f"{at}: box {lo}..{hi}, answers in {hull}")
                 return
     unit = node.middle
-    exact = support(graph, index, unit, graph.inputs[0]) if axes == len(node.positions) else None
+    exact = support(graph, index, unit, start) if axes == len(node.positions) else None
     if exact is not None and exact.shape == spatial and (there[(..., *unit)] & ~exact).any():
         held.missed.append(f"{node.id} {node.op}: the support of {unit} leaves out what answers")
