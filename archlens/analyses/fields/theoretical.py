@@ -52,6 +52,8 @@ class AxisField:
     Attributes:
         kind: See the module.
         path: The field itself where `local`; else the finite local path, if there is one.
+        binned: Whether the path goes through bins that divide the map: a window here, another one at another
+            size of the image.
         whole: The field itself where it `varies` with bins, whose size is the image's: no finite path.
         source: Id of the node that made it global or varying or unknown.
         aligned: Whether the branches merged at this very node agree on jump and centre.
@@ -66,6 +68,7 @@ class AxisField:
     cover: float = 1.0
     inner: bool = False
     whole: Listed | None = None
+    binned: bool = False
 
     @property
     def finite(self) -> bool:
@@ -169,7 +172,9 @@ def _along(
     path = drift.apply(geometry, before, n_in, step.size)
     field = _place(field, geometry, n_in, step.size)
     if path is not None:
-        return replace(field, path=path, whole=_listed(geometry, field, n_in, step.size))
+        binned = field.binned or (isinstance(geometry, AdaptivePool) and step.size != n_in)
+        bins = _listed(geometry, field, n_in, step.size)
+        return replace(field, path=path, whole=bins, binned=binned)
     worse = _worse(field, "varies", node)
     if not isinstance(geometry, AdaptivePool) or worse.kind != "varies":
         return worse
@@ -208,10 +213,16 @@ def _merge(branches: Sequence[AxisField], node: Node, axis: int, extent: int) ->
     pieces = [b for b in branches if b.path is not None and b.cover < 1]
     if pieces and len({b.path for b in branches}) > 1 and sum(b.cover for b in branches) < 1.001:
         return _put_together(branches, worst, node)
-    paths = [b.path for b in branches if b.path is not None]
+    found = [b for b in branches if b.path is not None]
+    # Beside a path of a size of its own, bins are left out: they are the image's.
+    kept = [b for b in found if not b.binned] or found
+    paths = [b.path for b in kept if b.path is not None]
     dim = node.axis_dim(axis)
     units = node.shape[dim] if dim is not None else 1
+    if len(kept) < len(found) and worst.kind == "local":
+        worst = AxisField("varies", None, node.id)
     whole = _whole(branches, worst, units)
+    binned = bool(kept) and kept[0].binned
     if not paths:
         return AxisField(worst.kind, None, worst.source, whole=whole)
     path = drift.united(paths, units, Fraction(extent, units))
@@ -219,16 +230,16 @@ def _merge(branches: Sequence[AxisField], node: Node, axis: int, extent: int) ->
     cover = sum(covers) if sum(covers) <= 1 else max(covers)
     if isinstance(path, Drift):
         kind, source = ("varies", node.id) if worst.kind == "local" else (worst.kind, worst.source)
-        return AxisField(kind, path, source, False, cover, whole=whole)
+        return AxisField(kind, path, source, False, cover, whole=whole, binned=binned)
     aligned = lattice.agree([p for p in paths if isinstance(p, Lattice)])
-    return AxisField(worst.kind, path, worst.source, aligned, cover, whole=whole)
+    return AxisField(worst.kind, path, worst.source, aligned, cover, whole=whole, binned=binned)
 
 
 def _whole(branches: Sequence[AxisField], worst: AxisField, units: int) -> Listed | None:
     """The hull of branches of which some go through bins; None where there are none, or where one is lost."""
     seen = [b.whole or b.path for b in branches]
     known = [s for s in seen if s is not None]
-    bins = worst.kind == "varies" and any(b.whole is not None for b in branches)
+    bins = worst.kind == "varies" and any(b.whole is not None or b.binned for b in branches)
     return drift.over(known, units) if bins and len(known) == len(seen) else None
 
 
