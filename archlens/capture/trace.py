@@ -8,7 +8,7 @@ lowered to geometry and becomes a node.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -100,11 +100,13 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         form = form_of(schema)
         full = filled(schema, args, kwargs)
         inputs = list(tensors_in(full))
-        depends = name not in FACTORIES and any(self.tensors.node(t) is not None for t in inputs)
+        # Asked for once: rules ask again and again, and whether a tensor is still what it was takes a look.
+        known = {id(t): self.tensors.node(t) for t in inputs}
+        depends = name not in FACTORIES and any(node is not None for node in known.values())
         writes = form.target == 0
         if not depends:
             out = self._constant(func, name, args, kwargs, full, inputs)
-            if writes and inputs and self.tensors.node(inputs[0]) is None:
+            if writes and inputs and known[id(inputs[0])] is None:
                 return out
         elif self.real:
             out = func(*args, **kwargs)
@@ -125,7 +127,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.calls.ways.append(way)
         before = len(self.nodes)
         if depends and results:
-            self._record(func, form, full, results)
+            self._record(func, form, full, results, lambda t: known.get(id(t)))
         elif form.view and inputs:
             # A view of a constant may be written to later: remember how to find its base.
             self._views_of_constant(form, full, results, inputs[0])
@@ -187,17 +189,24 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     # -------------------------------------------------------------- recording
 
-    def _record(self, func: Any, form: Form, full: tuple[Any, ...], results: list[torch.Tensor]) -> None:
+    def _record(
+        self,
+        func: Any,
+        form: Form,
+        full: tuple[Any, ...],
+        results: list[torch.Tensor],
+        node_of: Callable[[torch.Tensor], int | None],
+    ) -> None:
         name = form.name
         call = Call(
-            name, form.read(full), tuple(results), self.tensors.node, self._layout, self._cut, self.constants,
-            form.arguments, self.nodes.__getitem__,
+            name, form.read(full), tuple(results), node_of, lambda t: self._layout(node_of(t)),
+            lambda t: self._cut(node_of(t)), self.constants, form.arguments, self.nodes.__getitem__,
         )  # fmt: skip
         # A slice of all there is: torch before 2.7 records one for every `:` of an index, later ones don't.
         whole = name == "slice" and results[0].shape == call.tensor(0).shape and call.given("step", 1) == 1
         if (whole or name in ("alias", "detach", "lift_fresh")) and not self.rows.naming_empty_call:
             for t in results:
-                self.tensors.view(t, call.tensor(0), (), self.tensors.node(call.tensor(0)))
+                self.tensors.view(t, call.tensor(0), (), node_of(call.tensor(0)))
             return
         self.rows.use(self.constants.parameters(tensors_in(full)))
         lowered = lower(call)
@@ -297,12 +306,10 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 layouts.append(layout)
         return joined(layouts, shape)
 
-    def _cut(self, tensor: torch.Tensor) -> Cut | None:
-        node = self.tensors.node(tensor)
+    def _cut(self, node: int | None) -> Cut | None:
         return None if node is None else self.cuts.get(node)
 
-    def _layout(self, tensor: torch.Tensor) -> Layout | None:
-        node = self.tensors.node(tensor)
+    def _layout(self, node: int | None) -> Layout | None:
         return None if node is None else self.nodes[node].layout
 
     def _node(
