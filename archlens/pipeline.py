@@ -58,7 +58,8 @@ def analyze(
             Other layers report theirs of the same index, or their centre where their map has none.
         origin: Layer to measure fields from, instead of the input.
         at: Layer to take for the class-score cell, or "output".
-        output_name: Output that the class-score cell is looked for from; default `out`, or the first.
+        output_name: Output that the class-score cell is looked for from; default `out`, or the first one, or
+            where that has no positions the first that is a map.
         progress: Called with a few words before each slow step.
         use_cache: Keep and reuse captures of zoo and installed networks (`archlens.cache`).
         timeout: Seconds that building and running the model may take; default: no limit.

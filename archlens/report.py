@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
+from archlens.analyses.structure.class_score import main_output
 from archlens.errors import LayerError, MissingPackageError, ReportError, did_you_mean
 from archlens.graph import Graph, Layer, Node
 from archlens.graph.serialise import decode, encode
@@ -208,8 +209,9 @@ class Report(Shown):
 
     @property
     def main_output(self) -> str:
-        """Layer of the output that is meant by default: the one called `out`, else the first."""
-        return self.outputs.get("out") or next(iter(self.outputs.values()), self.class_score)
+        """Layer of the output that is meant by default: the one called `out`, else the first that has a map,
+        else the first."""
+        return self.graph.name_of(main_output(self.graph)) if self.graph.outputs else self.class_score
 
     @cached_property
     def _rows(self) -> Mapping[str, LayerReport]:

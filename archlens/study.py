@@ -6,9 +6,10 @@ study again from its graph.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import math
+from collections.abc import Collection, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from archlens.analyses.expected.use import Use
 from archlens.analyses.fields.coverage import Coverage, coverage, places, seen_shares
 from archlens.analyses.fields.degeneration import Degeneration, degeneration
-from archlens.analyses.fields.visible import Ints, over_positions
+from archlens.analyses.fields.visible import Box, Hull, Ints, over_positions
 from archlens.analyses.fields.walks import Walks
 from archlens.analyses.structure.class_score import class_score, main_output
 from archlens.analyses.structure.context import Branch, ContextModule, context_module
@@ -26,7 +27,7 @@ from archlens.analyses.structure.growth import Growth, Stage, last_growth, stage
 from archlens.analyses.structure.resolution import Resolution, resolution
 from archlens.analyses.structure.tiling import Tiling, tiling
 from archlens.analyses.structure.unproductive import Unproductive, unproductive
-from archlens.graph import Graph
+from archlens.graph import Graph, Node
 from archlens.shades import Shades, shaded
 
 if TYPE_CHECKING:  # they take scipy along, which fields and costs do without
@@ -210,12 +211,22 @@ class Study(Walks):
         """The cells that are meant by corner, edge and centre."""
         return places(self.graph.nodes[self.cell].map_size)
 
-    def unit_boxes(self, origin: int | None = None) -> list[list[tuple[Ints, Ints]] | None]:
+    def unit_boxes(
+        self, origin: int | None = None, most: float = math.inf
+    ) -> Iterator[list[tuple[Ints, Ints]] | Literal["many"] | None]:
         """For each layer (lo, hi) per axis over the positions of its result, broadcastable; lo > hi where a
-        unit sees nothing; None where that is not known."""
+        unit sees nothing; None where that is not known, a word where it takes more than `most` numbers."""
         found = self.boxes(origin)
-        nodes = [self.graph.nodes[layer.output] for layer in self.graph.layers]
-        return [None if (box := found[n.id]) is None else over_positions(box, n) for n in nodes]
+        for layer in self.graph.layers:
+            box, node = found[layer.output], self.graph.nodes[layer.output]
+            if box is None:
+                yield None
+            # A hull that was too large to be worked out is too large to be listed.
+            elif most < math.inf and (isinstance(box, Hull) or _units(box, node) > most):
+                yield "many"
+            else:
+                pairs = over_positions(box, node)
+                yield pairs if sum(lo.size + hi.size for lo, hi in pairs) <= most else "many"
 
     @cached_property
     def unproductive(self) -> list[Unproductive]:
@@ -299,3 +310,8 @@ class Study(Walks):
             self.lens.responses(self.cell, self.module.fork, through=edge, edges=self.branch_edges)
             for edge in self.branch_edges
         ]
+
+
+def _units(box: Box, node: Node) -> int:
+    """Numbers of a box over its node's positions; more where channels differ in being empty."""
+    return sum(math.prod(a.shape[d] for d in node.positions) for a in (*box.lo, *box.hi))

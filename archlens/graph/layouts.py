@@ -93,6 +93,8 @@ def is_ordered(atoms: tuple[Atom, ...]) -> bool:
 def _shifted(atoms: tuple[Atom, ...], start: int, size: int) -> tuple[Atom, ...] | None:
     """Flattened positions with elements added or taken away at the ends; None where positions are lost."""
     before, after, core = (atoms[0].size, atoms[0].stride, atoms[1:]) if has_extra(atoms) else (0, 0, atoms)
+    if has_extra(atoms) and (start + size <= before or start >= before + prod(a.size for a in core)):
+        return (Atom(CHANNEL, size, 0),)  # extra tokens alone, a class token or queries: they lie nowhere
     before -= start
     after = size - before - prod(a.size for a in core)
     if min(before, after) < 0:

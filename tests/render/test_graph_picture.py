@@ -139,6 +139,41 @@ def _frames(content: object) -> list[Frame]:
     return found
 
 
+def _pairs(repeats: int, depth: int = 1) -> Report:
+    """`repeats` modules that hold nothing but two alike, `depth` times over, between two 1x1s."""
+    from torch import nn
+
+    def module(level: int) -> nn.Module:
+        return nn.Sequential(*(module(level - 1) if level else nn.Conv2d(8, 8, 3, padding=1) for _ in "ab"))
+
+    middle = nn.Sequential(*(module(depth - 1) for _ in range(repeats)))
+    return analyze(nn.Sequential(nn.Conv2d(3, 8, 1), middle, nn.Conv2d(8, 5, 1)), (3, 32, 32))
+
+
+def test_a_run_of_runs_counts_both() -> None:
+    """3 x (2 x conv) is no 6 x conv: a frame that says 3 around a box that says 2."""
+    report = _pairs(3)
+    shown = drawing(report)
+    assert [(f.name, f.last, f.count) for f in _frames(shown.content)] == [("1.0", "1.2", 3)]
+    assert [(b.name, b.last, b.count, len(b.rows)) for b in shown.boxes] == [
+        ("0", "0", 1, 1), ("1.0.0", "1.0.1", 2, 6), ("2", "2", 1, 1),
+    ]  # fmt: skip
+    dot = words(graph_dot(report))
+    assert re.search(r"1\.0 … 2\s+× 3", dot)
+    assert re.search(r"conv 3x3\s+× 2", dot)
+    closed = drawing(report, depth=1).boxes[1]
+    assert (closed.name, closed.last, closed.count, closed.opens) == ("1.0", "1.2", 3, True)
+
+
+def test_runs_of_runs_of_runs() -> None:
+    report = _pairs(4, depth=2)
+    deep = drawing(report)
+    assert [f.count for f in _frames(deep.content)] == [4, 2]
+    assert [b.count for b in deep.boxes] == [1, 2, 1]
+    assert sorted(row for box in deep.boxes for row in box.rows) == list(range(len(report.layers)))
+    assert [(b.name, b.count) for b in drawing(report, depth=2).boxes] == [("0", 1), ("1.0.0", 2), ("2", 1)]
+
+
 def test_unproductive_layers_are_marked_unless_turned_off() -> None:
     report = analyze("deeplabv3", (3, 257, 257))
     assert "⊘" in graph_dot(report)

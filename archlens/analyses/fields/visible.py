@@ -8,12 +8,18 @@ size 1 along every dimension that they do not depend on: for an ordinary feature
 one such axis makes the unit empty, so where nodes merge the emptiness of one axis masks the others.
 
 The hull of a union of products is the product of hulls, so one pass gives the exact box of all units.
+
+Where rows meet columns every unit has a box of its own: an attention's scores, of windows x queries x keys.
+Such a hull is not worked out (`Hull`): its parts are followed on one by one, until a sum over the keys makes
+it small again.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -25,6 +31,7 @@ from archlens.graph.masks import unpack
 
 Ints = NDArray[np.int32]
 NOTHING = np.int32(2**30)  # lo of an empty unit; its hi is -NOTHING
+MOST = 2**20  # numbers in one array of a hull that is worked out although its parts are much smaller
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,36 @@ class Box:
         return low, high
 
 
+class Hull(Box):
+    """The hull of boxes that vary along different dimensions, kept as these: small, where it is not.
+
+    Its `lo` and `hi` are worked out whenever they are asked for.
+    """
+
+    parts: tuple[Box, ...]
+
+    def __init__(self, parts: tuple[Box, ...]) -> None:
+        object.__setattr__(self, "parts", parts)
+
+    @property
+    def lo(self) -> tuple[Ints, ...]:
+        """Of all parts together."""
+        return _joined(self.parts).lo
+
+    @property
+    def hi(self) -> tuple[Ints, ...]:
+        """Of all parts together."""
+        return _joined(self.parts).hi
+
+    def unit(self, node: Node, unit: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+        """As of any box, out of those of the parts."""
+        found = [seen for part in self.parts if (seen := part.unit(node, unit)) is not None]
+        if not found:
+            return None
+        lows, highs = zip(*found, strict=True)
+        return tuple(map(min, zip(*lows, strict=True))), tuple(map(max, zip(*highs, strict=True)))
+
+
 def boxes(graph: Graph, origin: int | None = None, known: Sequence[Box | None] = ()) -> list[Box | None]:
     """The box of every node, in origin pixels (or units of another node).
 
@@ -90,7 +127,7 @@ def boxes(graph: Graph, origin: int | None = None, known: Sequence[Box | None] =
             box = out[edge.source]
             assert box is not None
             steps = edge.steps if apart[node.id] else _without_places(graph.nodes[edge.source], edge.steps)
-            parts.append(follow(box, graph.nodes[edge.source].shape, steps))
+            parts += [follow(piece, graph.nodes[edge.source].shape, steps) for piece in _pieces(box, steps)]
         out[node.id] = merge(parts, node.shape)
     return [None if gone else box for box, gone in zip(out, lost, strict=True)]
 
@@ -220,15 +257,59 @@ def merge(parts: Sequence[Box], shape: tuple[int, ...]) -> Box:
     if len(parts) == 1:
         return parts[0]
     masked = [_mask_empty(p) for p in parts]
-    lo, hi = [], []
-    for axis in range(len(parts[0].lo)):
-        low, high = masked[0].lo[axis], masked[0].hi[axis]
-        for other in masked[1:]:
-            low, high = np.minimum(low, other.lo[axis]), np.maximum(high, other.hi[axis])
-        lo.append(low)
-        hi.append(high)
-    pairs = [_squeeze_both(low, high, len(shape)) for low, high in zip(lo, hi, strict=True)]
+    if _grows(masked):
+        masked = _fewest([_squeezed(part, len(shape)) for part in masked])
+        if _grows(masked):
+            return Hull(tuple(masked))
+    return _squeezed(_joined(masked), len(shape))
+
+
+def _fewest(parts: Sequence[Box]) -> list[Box]:
+    """Parts with the same hull: those of one shape join without growing, and one inside another goes."""
+    alike: dict[tuple[tuple[int, ...], ...], list[Box]] = {}
+    for part in parts:
+        alike.setdefault(tuple(a.shape for a in part.lo), []).append(part)
+    left = [_joined(group) for group in alike.values()]
+    for part in tuple(left):
+        others = [other for other in left if other is not part and not _grows((part, other))]
+        if any(_covers(other, part) for other in others):
+            left = [other for other in left if other is not part]
+    return left
+
+
+def _covers(box: Box, other: Box) -> bool:
+    ends = zip(box.lo, box.hi, other.lo, other.hi, strict=True)
+    return all(bool((lo <= low).all() and (hi >= high).all()) for lo, hi, low, high in ends)
+
+
+def _pieces(box: Box, steps: Sequence[Step]) -> tuple[Box, ...]:
+    """What is followed in place of a box: the parts of a hull, unless a mask makes each as large as all."""
+    if not isinstance(box, Hull):
+        return (box,)
+    return (_joined(box.parts),) if any(isinstance(step, Keep) for step in steps) else box.parts
+
+
+def _squeezed(box: Box, ndim: int) -> Box:
+    pairs = [_squeeze_both(low, high, ndim) for low, high in zip(box.lo, box.hi, strict=True)]
     return Box(tuple(p[0] for p in pairs), tuple(p[1] for p in pairs))
+
+
+def _grows(parts: Sequence[Box]) -> bool:
+    """Whether the hull of boxes takes much more room than they do."""
+    for arrays in zip(*(part.lo for part in parts), strict=True):
+        together = math.prod(np.broadcast_shapes(*(a.shape for a in arrays)))
+        if together > max(MOST, 4 * sum(a.size for a in arrays)):
+            return True
+    return False
+
+
+def _joined(parts: Sequence[Box]) -> Box:
+    """The hull, worked out; none of the parts is empty on one axis only."""
+    axes = range(len(parts[0].lo))
+    return Box(
+        tuple(reduce(np.minimum, [part.lo[axis] for part in parts]) for axis in axes),
+        tuple(reduce(np.maximum, [part.hi[axis] for part in parts]) for axis in axes),
+    )
 
 
 def _squeeze_both(lo: Any, hi: Any, ndim: int) -> tuple[Any, Any]:

@@ -7,17 +7,44 @@ DeepLab's sum of branches, PSPNet's last 1x1.
 
 from __future__ import annotations
 
-from archlens.graph import Graph, Node
+from collections.abc import Iterable
 
-_PASSED = {
-    "interpolate", "crop", "slice", "pad", "copy", "identity", "dropout", "softmax", "sigmoid", "view",
-    "reshape", "flatten", "log_softmax", "select", "permute",
+from archlens.graph import Along, Graph, Node
+
+_MOVES = {
+    "interpolate", "crop", "slice", "pad", "copy", "identity", "dropout", "view", "reshape", "flatten",
+    "select", "permute",
 }  # fmt: skip
+_FINAL = {"softmax", "sigmoid", "hardsigmoid", "log_sigmoid_forward", "tanh"}
+"""Activations that turn scores into probabilities or a bounded value: the decision lies before them. A ReLU
+is none: behind a network without classes it ends the last block, and is part of it."""
 
 
 def main_output(graph: Graph) -> int:
-    """Node id of the output that is meant by default: the one called `out`, else the first."""
-    return graph.outputs["out"] if "out" in graph.outputs else next(iter(graph.outputs.values()))
+    """Node id of the output that is meant by default: the one called `out`, else the first.
+
+    A query network (DETR, MaskFormer) names the classes of its queries first, which lie nowhere in the image;
+    its masks do. So where the first output has no positions, it is the first that is a map, if there is one.
+    """
+    if "out" in graph.outputs:
+        return graph.outputs["out"]
+    found = list(graph.outputs.values())
+    if _has_places(graph.nodes[found[0]]):
+        return found[0]
+    axes = range(len(graph.nodes[graph.inputs[0]].positions))
+    return next((n for n in found if _is_map(graph.nodes[n], axes)), found[0])
+
+
+def _has_places(node: Node) -> bool:
+    """Whether any dimension runs along the image in order: queries mixed with its tokens do not."""
+    placed = ([a.stride for a in node.layout[d] if a.axis >= 0] for d in node.positions)
+    return any(all(strides) for strides in placed)
+
+
+def _is_map(node: Node, axes: Iterable[int]) -> bool:
+    """Whether each axis of the image has a dimension of its own, in order: flattened tokens are no map."""
+    own = {atoms[0].axis for atoms in node.layout if len(atoms) == 1 and atoms[0].stride == 1}
+    return own.issuperset(axes)
 
 
 def class_score(graph: Graph, output: int | None = None) -> int:
@@ -28,7 +55,7 @@ def class_score(graph: Graph, output: int | None = None) -> int:
         output: Node id of the output to start from; default the main one.
     """
     node = graph.nodes[main_output(graph) if output is None else output]
-    while len(node.edges) == 1:
+    while len({edge.source for edge in node.edges}) == 1:  # a softmax reads its source twice
         source = graph.nodes[node.edges[0].source]
         if source.op == "input" or not _passes(node, source):
             break
@@ -38,12 +65,22 @@ def class_score(graph: Graph, output: int | None = None) -> int:
 
 def _passes(node: Node, source: Node) -> bool:
     """Whether `node` only carries the scores of `source` elsewhere."""
-    if channels(source) != channels(node) or len(source.positions) < len(node.positions):
+    if len(source.positions) < len(node.positions):
+        return False
+    if node.op == "argmax":  # the class itself: it has no channels any more
+        return bool(node.positions) and not _over_places(node, source)
+    if channels(source) != channels(node):
         return False
     if node.op.startswith("conv_transpose"):
         weight = node.attrs["weight"]  # (in, out / groups, k, k)
         return bool(weight[0] == weight[1] * node.attrs["groups"])
-    return node.op in _PASSED
+    return node.op in _MOVES or (node.op in _FINAL and not _over_places(node, source))
+
+
+def _over_places(node: Node, source: Node) -> bool:
+    """Whether it compares the places of a map with each other, as attention does, and not the classes."""
+    steps = (step for edge in node.edges for step in edge.steps[:1])
+    return any(isinstance(step, Along) and step.dim in source.positions for step in steps)
 
 
 def channels(node: Node) -> int:

@@ -192,7 +192,7 @@ class _Maker:
             period, count = self.longest(items, at)
             if count > 1:
                 repeats = [items[at + k * period : at + (k + 1) * period] for k in range(count)]
-                inner = tuple(tuple(self.inside_of(i) for i in r) for r in repeats)
+                inner = tuple(self.repeat(r) for r in repeats)
                 # A picture shows the first repeat for all: they must have folded alike inside.
                 alike = len({_outline(r) for r in inner}) == 1
                 found.extend([Run(inner)] if alike else [i for r in inner for i in r])
@@ -201,6 +201,15 @@ class _Maker:
                 found.append(self.inside_of(items[at]))
                 at += 1
         return tuple(found)
+
+    def repeat(self, items: Sequence[Item]) -> tuple[Item, ...]:
+        """One repeat, folded inside. One that is nothing but a run stays a module: 3 × (2 × conv) is no
+        6 × conv, and the outer count needs a box or a frame of its own."""
+        inner = tuple(self.inside_of(i) for i in items)
+        only = items[0]
+        if len(inner) == 1 and isinstance(inner[0], Run) and isinstance(only, Group):
+            return (Group(only.name, inner),)
+        return inner
 
     def inside_of(self, item: Item) -> Item:
         """The item with its repeats folded; a module that is nothing but a run is that run."""

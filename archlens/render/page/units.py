@@ -8,6 +8,7 @@ arrays are pooled, written as differences, and what is left compresses to a few 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import zlib
 from typing import Any
@@ -16,6 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archlens.report import Report
+
+MOST = 2**20
+"""Numbers of one layer: the units of a map of 512 x 512 with boxes of their own. Beyond are the scores of
+attention, windows x queries x keys: nobody points at their units, and they take minutes and gigabytes."""
 
 
 def pack(data: Any) -> str:
@@ -30,23 +35,24 @@ def intervals(report: Report) -> dict[str, Any]:
 
     Returns:
         `origin` (node id), `size` (of the origin's axes), `layers` and the pool of `arrays`. An entry of
-        `layers` is None where no box is known, else one [lo, hi] pair of pool indices an axis. An array is
-        [shape, differences]; a unit that sees nothing has lo > hi.
+        `layers` is None where no box is known, "many" where there are too many units to list them, else one
+        [lo, hi] pair of pool indices an axis. An array is [shape, differences]; a unit that sees nothing has
+        lo > hi.
     """
     start = report.graph.node_of(report.origin or "input")
-    pool: dict[str, int] = {}
+    pool: dict[tuple[tuple[int, ...], bytes], int] = {}
     arrays: list[Any] = []
 
     def pooled(a: NDArray[Any]) -> int:
-        entry = [list(a.shape), np.diff(a.ravel(), prepend=0).tolist()]
-        key = json.dumps(entry)
+        values = np.ascontiguousarray(a, np.int64)
+        key = (a.shape, hashlib.sha256(values.tobytes()).digest())
         if key not in pool:
             pool[key] = len(arrays)
-            arrays.append(entry)
+            arrays.append([list(a.shape), np.diff(values.ravel(), prepend=0).tolist()])
         return pool[key]
 
     layers = [
-        None if pairs is None else [[pooled(lo), pooled(hi)] for lo, hi in pairs]
-        for pairs in report.study.unit_boxes(start.id)
+        pairs if pairs is None or pairs == "many" else [[pooled(lo), pooled(hi)] for lo, hi in pairs]
+        for pairs in report.study.unit_boxes(start.id, MOST)
     ]
     return {"origin": start.id, "size": start.map_size, "layers": layers, "arrays": arrays}

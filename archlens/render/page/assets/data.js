@@ -52,10 +52,10 @@ async function unpackMasks(graph) {
   }
 }
 
-// The visible box of a unit: [[lo, hi], ...] per axis of the input, inclusive; "nothing"; null: not known.
+// The visible box of a unit: [[lo, hi], ...] per axis of the input, inclusive; "nothing"; null: not known, or not listed.
 function visibleBox(subject, layer, unit) {
   const pairs = subject.boxes.layers[layer.index];
-  if (pairs === null) return null;
+  if (!Array.isArray(pairs)) return null;
   const box = pairs.map((pair) => pair.map((index) => at(subject.boxes.arrays[index], unit)));
   return box.some(([lo, hi]) => lo > hi) ? "nothing" : box;
 }

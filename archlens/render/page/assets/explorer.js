@@ -174,6 +174,7 @@ function fillReading(lens, box, bits, energy, overlay) {
 }
 
 function boxWords(subject, box, layer) {
+  if (subject.boxes.layers[layer.index] === "many") return "not listed: this layer has too many units";
   if (box === null) return layer.rf?.reason ? `not known beyond ${layer.rf.reason}` : "does not depend on the input";
   if (box === "nothing") return "nothing: all its taps fall on padding";
   const names = box.length === 2 ? ["rows", "columns"] : box.length === 1 ? ["positions"] : box.map((_, d) => `axis ${d}`);
