@@ -55,8 +55,8 @@ class Net(nn.Module):
         return out + 1
 
 
-WAYS = ("partial write", "write into a buffer", "view of what was written", "an earlier result", "two results",
-        "by name", "circular pad")  # fmt: skip
+WAYS = ("partial write", "write into a buffer", "view of what was written", "an earlier result",
+        "two results", "by name", "circular pad")  # fmt: skip
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -15,7 +15,7 @@ _MOVES = {
     "interpolate", "crop", "slice", "pad", "copy", "identity", "dropout", "view", "reshape", "flatten",
     "select", "permute",
 }  # fmt: skip
-_FINAL = {"softmax", "sigmoid", "hardsigmoid", "log_sigmoid_forward", "tanh"}
+_FINAL = {"softmax", "sigmoid", "hardsigmoid", "log_sigmoid", "tanh"}
 """Activations that turn scores into probabilities or a bounded value: the decision lies before them. A ReLU
 is none: behind a network without classes it ends the last block, and is part of it."""
 
