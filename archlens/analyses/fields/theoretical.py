@@ -231,7 +231,7 @@ def _merge(branches: Sequence[AxisField], node: Node, axis: int, extent: int) ->
     if isinstance(path, Drift):
         kind, source = ("varies", node.id) if worst.kind == "local" else (worst.kind, worst.source)
         return AxisField(kind, path, source, False, cover, whole=whole, binned=binned)
-    aligned = lattice.agree([p for p in paths if isinstance(p, Lattice)])
+    aligned = lattice.agree([b.path for b in found if isinstance(b.path, Lattice)])
     return AxisField(worst.kind, path, worst.source, aligned, cover, whole=whole, binned=binned)
 
 
