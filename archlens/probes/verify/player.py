@@ -96,16 +96,16 @@ class Player:
             if target is not None:  # else the rest of the buffer is lost, and so is the whole
                 target.copy_(results[0])
             return
-        for t, value in zip(entry.outs, results, strict=False):
-            if tuple(value.shape) != tuple(t.shape) and value.numel() and t.numel():
-                raise AssertionError(f"{name}: captured {tuple(t.shape)}, really {tuple(value.shape)}")
+        for t, shape, value in zip(entry.outs, entry.shapes, results, strict=False):
+            if tuple(value.shape) != shape and value.numel() and t.numel():
+                raise AssertionError(f"{name}: captured {shape}, really {tuple(value.shape)}")
             self.env[id(t)] = value if entry.view else _laid_out(value, t)
 
     # -------------------------------------------------------------- one call
 
     def _results(self, entry: Recorded, base: str) -> Sequence[Tensor] | None:
         """The call's results in the twin, or None behind an operator without a rule."""
-        shapes = [tuple(t.shape) for t in entry.outs]
+        shapes = entry.shapes
         if base in DARK or not any(self._dynamic(t) for t in tensors_in(entry.args)):
             return [torch.zeros(s, dtype=torch.float64) for s in shapes]
         if any(self._dynamic(t) and self._lookup(t) is None for t in tensors_in(entry.args)):
@@ -182,7 +182,7 @@ class Player:
 
 def _laid_out(value: Tensor, like: Tensor) -> Tensor:
     """With the strides that the capture saw: whether a later `view` is legal hangs on them."""
-    if value.stride() == like.stride() or value.shape != like.shape or value.numel() <= 1:
+    if value.shape != like.shape or value.stride() == like.stride() or value.numel() <= 1:
         return value
     return torch.empty_strided(like.shape, like.stride(), dtype=value.dtype).copy_(value)
 

@@ -47,6 +47,10 @@ class OtherWay(Exception):
     """The network made other calls than before: it decides by values."""
 
 
+class _Enough(Exception):
+    """All that is watched has been seen."""
+
+
 @dataclass(frozen=True)
 class _Site:
     """Where a node's value is first at hand: after the `call`-th call, the `place`-th tensor that it takes or
@@ -64,6 +68,7 @@ class _Draw:
     inputs: Inputs
     values: dict[int, Tensor] = field(default_factory=dict)
     sizes: dict[int, float] = field(default_factory=dict)
+    changes: int = 0
 
     def remember(self, node: int, value: Tensor) -> None:
         """Keep a node's value, and what its elements are like."""
@@ -99,51 +104,62 @@ class Witness:
 
     Attributes:
         graph: The capture that node ids refer to.
+        draws: How many images changes are made to.
     """
 
     def __init__(
         self,
         model: nn.Module,
-        sizes: Sequence[Sequence[int]],
+        sizes: Sequence[Sequence[int]] | Inputs,
         *,
         draws: int = 8,
         seed: int = 0,
         keep: Collection[int] | None = None,
     ) -> None:
-        """Run the network once to learn its calls, and once for every draw.
+        """Run the network once to learn its calls.
 
         Args:
             model: Left as it is; parameters without values get random ones.
-            sizes: (C, *spatial) of each input.
+            sizes: (C, *spatial) of each input, or what the model is called with.
             draws: Images that changes are made to, half of them through positive weights.
             seed: Of images and weights.
             keep: Nodes to watch; default all.
         """
-        self.rng = torch.Generator().manual_seed(seed)
-        models = [_valued(model, self.rng, positive) for positive in (False, True)]
-        first = self._image(from_sizes(sizes, models[0]), 0)
-        self.graph, self._sites, self._names = _learnt(models[0], first)
-        if keep is not None:
-            wanted = frozenset(keep)
-            self._sites = {
-                k: own for k, v in self._sites.items() if (own := [s for s in v if s.node in wanted])
-            }
-        self._draws = []
-        for k in range(draws):
-            draw = _Draw(models[k % 2], self._image(first, k))
-            self._run(draw, draw.inputs, draw.remember)
-            self._draws.append(draw)
+        self.draws, self._seed = draws, seed
+        rng = _generator(seed, 0)
+        self._models = [_valued(model, rng, positive) for positive in (False, True)]
+        given = sizes if isinstance(sizes, Inputs) else from_sizes(sizes, self._models[0])
+        self._first = _image(given, 0, rng)
+        self.graph, self._all, self._names = _learnt(self._models[0], self._first)
+        self.watch(keep)
 
-    def _image(self, like: Inputs, k: int) -> Inputs:
-        """Dense values: of both signs, or all positive."""
+    def watch(self, nodes: Collection[int] | None) -> None:
+        """Look at these nodes only, and run no further than the last of them; None: at all."""
+        wanted = None if nodes is None else frozenset(nodes)
+        self._sites = {
+            call: own
+            for call, sites in self._all.items()
+            if (own := [s for s in sites if wanted is None or s.node in wanted])
+        }
+        self._end = max(self._sites, default=0)
+        self._kept: dict[int, _Draw] = {}
 
-        def fresh(t: Tensor) -> Tensor:
-            if not t.is_floating_point():
-                return torch.randint(0, 2, t.shape, generator=self.rng).to(t.dtype)
-            noise = torch.randn(t.shape, generator=self.rng, dtype=torch.float64)
-            return (noise if k // 2 % 2 == 0 else noise.abs() * 0.5 + 0.2).to(t.dtype)
+    def drawn(self, turn: int) -> int:
+        """Run one image unchanged and remember what its units are, until `forget`.
 
-        return like.on(fresh)
+        Returns:
+            How many of the watched nodes it gave values to.
+        """
+        if turn not in self._kept:
+            image = _image(self._first, turn, _generator(self._seed, 1 + turn))
+            draw = self._kept[turn] = _Draw(self._models[turn % 2], image)
+            with suppress(OtherWay):  # what lies behind a decision that falls otherwise has no values
+                self._run(draw, draw.inputs, draw.remember)
+        return len(self._kept[turn].values)
+
+    def forget(self, turn: int) -> None:
+        """Let go of the values of one image."""
+        self._kept.pop(turn, None)
 
     def _run(self, draw: _Draw, inputs: Inputs, take: Callable[[int, Tensor], None]) -> None:
         def show(call: int, func: Any, involved: list[Tensor]) -> None:
@@ -151,12 +167,15 @@ class Witness:
                 raise OtherWay
             for site in self._sites.get(call, ()):
                 take(site.node, involved[site.place])
+            if call == self._end:
+                raise _Enough
 
         # A copy: networks may write into their input.
         given = inputs.on(lambda t: t.clone())
-        with torch.no_grad(), torch.random.fork_rng(devices=[]), unfused_attention(), _Following(show):
-            torch.manual_seed(0)  # a network that draws draws the same each time
-            draw.model(*given.args, **given.kwargs)
+        with suppress(_Enough), torch.no_grad(), torch.random.fork_rng(devices=[]), unfused_attention():
+            with _Following(show):
+                torch.manual_seed(0)  # a network that draws draws the same each time
+                draw.model(*given.args, **given.kwargs)
 
     def answers(self, where: Bools, origin: int = 0) -> Iterator[dict[int, Bools]]:
         """Which units change when some of the image does, draw by draw.
@@ -169,27 +188,35 @@ class Witness:
             Node id -> (*positions) whether that unit changed, over its channels; nodes of another shape than
             before, or behind a decision that fell otherwise, are missing.
         """
-        node = self.graph.nodes[self.graph.inputs[origin]]
+        for turn in range(self.draws):
+            yield self.answer(turn, where, origin)
+
+    def answer(self, turn: int, where: Bools, origin: int = 0) -> dict[int, Bools]:
+        """The same of one draw."""
+        self.drawn(turn)
+        draw, node = self._kept[turn], self.graph.nodes[self.graph.inputs[origin]]
+        rng = _generator(self._seed, 1 + turn, 1 + draw.changes)
+        draw.changes += 1
         mask = torch.as_tensor(np.ascontiguousarray(where)).reshape(
             [n if d in node.positions else 1 for d, n in enumerate(node.shape)]
         )
-        for turn, draw in enumerate(self._draws):
-            sign = 1.0 if (turn // 2 + turn) % 2 == 0 else -1.0
-            image = draw.inputs.tensors()[origin][1]
-            if image.is_floating_point():
-                size = 0.5 + 2 * torch.rand(image.shape, generator=self.rng, dtype=torch.float64)
-                other = image + (sign * size).to(image.dtype)
-            else:
-                other = torch.randint(0, 2, image.shape, generator=self.rng).to(image.dtype)
-            changed = torch.where(mask, other, image)
-            yield self._changed(draw, _exchanged(draw.inputs, image, changed))
+        sign = 1.0 if (turn // 2 + turn) % 2 == 0 else -1.0
+        image = draw.inputs.tensors()[origin][1]
+        if image.is_floating_point():
+            size = 0.5 + 2 * torch.rand(image.shape, generator=rng, dtype=torch.float64)
+            other = image + (sign * size).to(image.dtype)
+        else:
+            other = torch.randint(0, 2, image.shape, generator=rng).to(image.dtype)
+        changed = torch.where(mask, other, image)
+        return self._changed(draw, _exchanged(draw.inputs, image, changed))
 
     def _changed(self, draw: _Draw, inputs: Inputs) -> dict[int, Bools]:
         found: dict[int, Bools] = {}
 
         def take(node: int, value: Tensor) -> None:
-            before = draw.values[node]
-            if before.shape != value.shape or tuple(value.shape) != self.graph.nodes[node].shape:
+            before = draw.values.get(node)
+            shape = tuple(value.shape)
+            if before is None or before.shape != shape or shape != self.graph.nodes[node].shape:
                 return
             if value.is_floating_point() or value.is_complex():
                 moved = (value - before).abs() > FAINT * max(draw.sizes[node], 1e-30)
@@ -203,6 +230,27 @@ class Witness:
         with suppress(OtherWay):
             self._run(draw, inputs, take)
         return found
+
+
+def _generator(*seeds: int) -> torch.Generator:
+    """Random numbers of their own for each image and each change, in whatever order they are asked for."""
+    mixed = int(np.random.SeedSequence(seeds).generate_state(1)[0])
+    return torch.Generator().manual_seed(mixed)
+
+
+def _image(like: Inputs, k: int, rng: torch.Generator) -> Inputs:
+    """Dense values: of both signs, or all positive. What is not the first input and has values keeps them."""
+    first = like.tensors()[0][1]
+
+    def fresh(t: Tensor) -> Tensor:
+        if t is not first and not t.is_meta:
+            return plain_numbers(t)
+        if not t.is_floating_point():
+            return torch.randint(0, 2, t.shape, generator=rng).to(t.dtype)
+        noise = torch.randn(t.shape, generator=rng, dtype=torch.float64)
+        return noise if k // 2 % 2 == 0 else noise.abs() * 0.5 + 0.2
+
+    return like.on(fresh)
 
 
 def _exchanged(inputs: Inputs, old: Tensor, new: Tensor) -> Inputs:
