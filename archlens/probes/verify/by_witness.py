@@ -94,10 +94,8 @@ class Hearing:
             inside = np.ones_like(moved) if (support & part.mask).any() else ~own
             self._hold(index, part, node, f"support {unit}", inside, moved, 1)
         if word == "exact" and part.axis >= 0:
-            edge, seen = self._edges.get((index, node)) or (
-                self.claims.edge(node, part),
-                np.zeros_like(moved),
-            )
+            known = self._edges.get((index, node))
+            edge, seen = known or (self.claims.edge(node, part), np.zeros_like(moved))
             self._edges[index, node] = edge, seen | (moved & edge)
 
     def _hold(
@@ -166,9 +164,8 @@ def hear(
     outputs = [layer.output for layer in claims.graph.layers]
     nodes = watched(claims.graph, outputs, [n for n, _ in drawn])
     if len(nodes) < len(outputs):
-        hearing.left_out.append(
-            f"{len(outputs) - len(nodes)} of {len(outputs)} layers: their values are many"
-        )
+        lost = len(outputs) - len(nodes)
+        hearing.left_out.append(f"{lost} of {len(outputs)} layers: there is no room for their values")
     witness.watch(nodes)
     began = time.monotonic()
     progress("running the network itself")

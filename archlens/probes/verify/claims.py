@@ -127,7 +127,7 @@ class Claims:
         return (f"{len(lost)} layers from {lost[0].name} on are unknown ({first.reason if first else None})",)
 
     def drawn(self, rng: random.Random, count: int) -> list[tuple[int, Unit]]:
-        """Units of layers spread over the depth, the last one always among them; corners and random places."""
+        """Units of layers spread over the depth, always of the last one; corners and random places."""
         nodes = [
             layer.output
             for layer in self.graph.layers

@@ -1,4 +1,4 @@
-"""What a verification says: what was checked, what agreed, and who is likely wrong where something does not."""
+"""What a verification says: what was checked, what agreed, and who is likely wrong where not."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def verify(
         cuts: Lines per axis that the lit part of the image ends at; each costs two forward passes.
         draws: Images that the network itself is run on, each with all changes.
         seed: Of the lines, the units and the images.
-        seconds: Time after which nothing further is begun, half of it for the twin; what was left out is said.
+        seconds: Time after which nothing further is begun, half of it the twin's; what was left out is said.
         macs: Whether to ask the referees for MACs (fvcore runs the network for real).
         device: Where the twin is played; default the CPU. All else runs where it always does: torch's counter
             without values, fvcore and the network itself on the CPU.
@@ -162,10 +162,8 @@ def _against_itself(
         # What archlens says of this run is held to this run: it is archlens' word all the same.
         oracle, claims = None, Claims(witness.graph)
         drawn = claims.drawn(asked.rng, len(drawn))
-        notes = (
-            *claims.unknown(),
-            "run with values it makes other calls: what archlens says of those was held to them",
-        )
+        own = "run with values it makes other calls: what archlens says of those was held to them"
+        notes = (*claims.unknown(), own)
     if time.monotonic() > end:
         return left_out(("witness",), "the time was up")[0]
     try:

@@ -167,15 +167,15 @@ class Witness:
                 raise OtherWay
             for site in self._sites.get(call, ()):
                 take(site.node, involved[site.place])
-            if call == self._end:
+            if call == self._end and call + 1 < len(self._names):
                 raise _Enough
 
         # A copy: networks may write into their input.
         given = inputs.on(lambda t: t.clone())
-        with suppress(_Enough), torch.no_grad(), torch.random.fork_rng(devices=[]), unfused_attention():
-            with _Following(show):
-                torch.manual_seed(0)  # a network that draws draws the same each time
-                draw.model(*given.args, **given.kwargs)
+        still = torch.random.fork_rng(devices=[])
+        with suppress(_Enough), torch.no_grad(), still, unfused_attention(), _Following(show):
+            torch.manual_seed(0)  # a network that draws draws the same each time
+            draw.model(*given.args, **given.kwargs)
 
     def answers(self, where: Bools, origin: int = 0) -> Iterator[dict[int, Bools]]:
         """Which units change when some of the image does, draw by draw.
@@ -247,7 +247,7 @@ def _image(like: Inputs, k: int, rng: torch.Generator) -> Inputs:
             return plain_numbers(t)
         if not t.is_floating_point():
             return torch.randint(0, 2, t.shape, generator=rng).to(t.dtype)
-        noise = torch.randn(t.shape, generator=rng, dtype=torch.float64)
+        noise: Tensor = torch.randn(t.shape, generator=rng, dtype=torch.float64)
         return noise if k // 2 % 2 == 0 else noise.abs() * 0.5 + 0.2
 
     return like.on(fresh)
@@ -294,7 +294,7 @@ def _valued(model: nn.Module, rng: torch.Generator, positive: bool) -> nn.Module
 def _values(p: Tensor, rng: torch.Generator, positive: bool) -> Tensor:
     if not p.is_floating_point() or (not positive and not p.is_meta and bool((p != 0).any())):
         return torch.zeros(p.shape, dtype=p.dtype) if p.is_meta else plain_numbers(p)
-    spread = torch.rand(p.shape, generator=rng, dtype=torch.float64)
+    spread: Tensor = torch.rand(p.shape, generator=rng, dtype=torch.float64)
     if positive:
         return (0.5 + spread) / max(1, p[0].numel() if p.ndim > 1 else 1)
     return (2 * spread - 1) / max(1, p[0].numel() if p.ndim > 1 else 1) ** 0.5

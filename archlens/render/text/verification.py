@@ -35,9 +35,8 @@ def verification_table(found: Any) -> Table:
     )
     wrong = tuple(line for c in found.checks for line in _lines(c))
     notes = tuple(f"{c.name}: left out: {reason}" for c in found.checks for reason in c.left_out)
-    verdict = (
-        "nothing disagrees" if all(c.agrees for c in found.checks) else "nothing speaks against archlens"
-    )
+    agreed = all(c.agrees for c in found.checks)
+    verdict = "nothing disagrees" if agreed else "nothing speaks against archlens"
     return Table(
         title=f"{found.name} at {by(found.input_shape[1:])}: "
         f"{verdict if found.passed else 'it does NOT agree'}, {duration(found.seconds)} on {found.device}",
@@ -76,10 +75,8 @@ def _lines(check: Any) -> list[str]:
     if check.verdict:
         lines.append(f"{check.name}: {check.verdict}{'' if check.passed else ': please report it'}")
     if check.edges:
-        lines.append(
-            f"{check.name}: {number(check.silent)} of {count(check.edges, 'unit')} at the edges of exact boxes "
-            "did not answer, which proves nothing"
-        )
+        asked = count(check.edges, "unit at the edge of an exact box", "units at the edges of exact boxes")
+        lines.append(f"{check.name}: {number(check.silent)} of {asked} did not answer, which proves nothing")
     return lines
 
 
