@@ -114,7 +114,7 @@ def test_archlens_alone_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_archlens_says_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The network does not answer to what the twin does not see either."""
+    """Neither the twin nor the network answers to all of it."""
 
     def wide(call: Call) -> Any:
         low = convolution(call)

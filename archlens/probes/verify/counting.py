@@ -32,8 +32,6 @@ MULTIPLYING = (
     "linear",
     "attention",
     "einsum",
-    "cdist",
-    "outer",
 )
 """Parts of names of operators that multiply and add."""
 

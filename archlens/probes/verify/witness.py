@@ -91,6 +91,8 @@ class _Following(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
+        if func._schema.name == "aten::alias":  # also made to name module calls without any, while learning
+            return out
         if func._schema.name in UNFILLED:  # memory as it was: nothing that anybody may depend on
             for t in tensors_in((out,)):
                 t.zero_()
@@ -174,7 +176,7 @@ class Witness:
         given = inputs.on(lambda t: t.clone())
         still = torch.random.fork_rng(devices=[])
         with suppress(_Enough), torch.no_grad(), still, unfused_attention(), _Following(show):
-            torch.manual_seed(0)  # a network that draws draws the same each time
+            torch.default_generator.manual_seed(0)  # a network that draws draws the same each time
             draw.model(*given.args, **given.kwargs)
 
     def answers(self, where: Bools, origin: int = 0) -> Iterator[dict[int, Bools]]:
@@ -295,9 +297,9 @@ def _values(p: Tensor, rng: torch.Generator, positive: bool) -> Tensor:
     if not p.is_floating_point() or (not positive and not p.is_meta and bool((p != 0).any())):
         return torch.zeros(p.shape, dtype=p.dtype) if p.is_meta else plain_numbers(p)
     spread: Tensor = torch.rand(p.shape, generator=rng, dtype=torch.float64)
-    if positive:
-        return (0.5 + spread) / max(1, p[0].numel() if p.ndim > 1 else 1)
-    return (2 * spread - 1) / max(1, p[0].numel() if p.ndim > 1 else 1) ** 0.5
+    fan = max(1, p[0].numel() if p.ndim > 1 else 1)
+    value: Tensor = (0.5 + spread) / fan if positive else (2 * spread - 1) / fan**0.5
+    return value
 
 
 def _buffer(name: str, b: Tensor) -> Tensor:
