@@ -31,12 +31,12 @@ def net(tmp_path, monkeypatch):
 
 
 def test_agreement(cli, net):
-    said = cli("verify", net, "--input-size", "3x17x21", "--json")
+    said = cli("verify", net, "--input-size", "3x17x21", "--units", "4", "--json")
     data = json.loads(said.out)
     assert said.code == 0
     assert data["passed"]
     checks = {c["name"]: c for c in data["checks"]}
-    assert set(checks) == {"reach", "box", "support", "macs (torch)", "macs (fvcore)"}
+    assert set(checks) == {"reach", "box", "support", "witness", "macs (torch)", "macs (fvcore)"}
     for c in checks.values():
         assert c["checked"] == c["agreed"] > 0
 

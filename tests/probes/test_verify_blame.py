@@ -15,7 +15,7 @@ from archlens.capture.ops.normalise import batch_norm
 from archlens.capture.ops.spatial import convolution
 from archlens.capture.run import capture_module
 from archlens.graph import Along, Window
-from archlens.probes.verify import twin_ops
+from archlens.probes.verify import twin_named, twin_ops
 from archlens.probes.verify.by_witness import affordable
 from archlens.probes.verify.counting import judged
 from archlens.probes.verify.referees import Counted
@@ -96,7 +96,7 @@ def test_a_norm_taken_for_position_by_position(monkeypatch: pytest.MonkeyPatch) 
 
     for name in ("native_batch_norm", "_native_batch_norm_legit"):
         monkeypatch.setitem(ops.RULES, name, wrong)
-        monkeypatch.setitem(twin_ops.OPS, name, twin_ops.identity)
+        monkeypatch.setitem(twin_named.NAMED, name, lambda given, _: (given["input"].clone(),))
     net = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.InstanceNorm2d(2), nn.Conv2d(2, 2, 1))
     found, checks, _ = checked(net, 1, 9, 9, macs=False)
     assert checks["reach"].agrees

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from archlens.capture.forms import form_of, tensors_in
 from archlens.probes.verify.tape import Recorded, Tape
+from archlens.probes.verify.twin_named import NAMED
 from archlens.probes.verify.twin_ops import CUT, OPS, SELF, Constant, NotPlayed, interpolation, matmul, split
 
 Take = Callable[[int, Tensor, bool], None]
@@ -81,7 +82,10 @@ class Player:
         base = name[:-1] if entry.writes else name
         form = form_of(entry.func._schema)
         try:
-            if form.reshapes or form.others:
+            if form.reshapes:
+                self._reshape(entry, form.name)
+                return
+            if form.others:
                 raise NotPlayed
             results = self._results(entry, base)
         except NotPlayed:
@@ -100,6 +104,16 @@ class Player:
             if tuple(value.shape) != shape and value.numel() and t.numel():
                 raise AssertionError(f"{name}: captured {shape}, really {tuple(value.shape)}")
             self.env[id(t)] = value if entry.view else _laid_out(value, t)
+
+    def _reshape(self, entry: Recorded, name: str) -> None:
+        """An in-place call that changes how a tensor is looked at: its view from now on."""
+        target = entry.outs[0]
+        value = self._lookup(target)
+        if value is not None and name != "detach":
+            op = getattr(torch.ops.aten, name, None)
+            if op is None or name.endswith("_") or id(target) in self.masks:
+                raise NotPlayed
+            self.env[id(target)] = op(value, *entry.given[0][1:], **entry.given[1])
 
     # -------------------------------------------------------------- one call
 
@@ -124,6 +138,8 @@ class Player:
             out: Any = softmax(args, kept)
         elif base in ("bmm", "mm") and kept is not None:
             out = matmul(args, shapes[0], kept)
+        elif base in NAMED:
+            out = NAMED[base](dict(zip(form_of(entry.func._schema).arguments, args, strict=True)), shapes[0])
         elif base in OPS:
             out = OPS[base](args, shapes[0])
         else:
@@ -155,6 +171,8 @@ class Player:
             return type(value)(real(v) for v in value) if isinstance(value, (list, tuple)) else value
 
         args, kwargs = entry.given
+        if entry.name == "detach":  # the value depends as before, and the way back is followed too
+            return [torch.ops.aten.alias(real(args[0]))]
         out = entry.func(*(real(a) for a in args), **{k: real(v) for k, v in kwargs.items()})
         mask = next((self.masks[id(t)] for t in tensors_in(entry.args) if id(t) in self.masks), None)
         if mask is not None and isinstance(out, Tensor):
