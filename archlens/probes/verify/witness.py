@@ -1,8 +1,9 @@
 """A witness that knows no rule: the user's own network, run for real, with some of its image changed.
 
 A unit that changes when a pixel does depends on that pixel, whatever anybody's rules say. The network runs in
-float64 on dense images, with its own weights and with random positive ones (which keep rectifiers open); what
-is changed is changed upwards and downwards. The opposite proves nothing: a maximum or a rectifier may absorb
+float64 on dense images, with its own weights and with random positive ones, large (they keep rectifiers open)
+and small without biases (they stay below the ceiling of those that have one); what is changed is changed
+upwards and downwards. The opposite proves nothing: a maximum or a rectifier may absorb
 one change, so a unit that does not answer may depend all the same. `archlens.capture` only says which node
 each tensor is.
 """
@@ -13,7 +14,7 @@ import copy
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -30,7 +31,9 @@ from archlens.graph import Graph
 from archlens.probes.calls import plain_numbers
 
 Bools = NDArray[np.bool_]
-Change = Callable[[Tensor, int], Tensor]
+Weights = Literal["own", "large", "small"]
+KINDS: tuple[Weights, ...] = ("own", "large", "own", "small")
+"""Which weights each draw has, in turn."""
 UNFILLED = {
     "aten::empty",
     "aten::empty_like",
@@ -128,11 +131,12 @@ class Witness:
             keep: Nodes to watch; default all.
         """
         self.draws, self._seed = draws, seed
-        rng = _generator(seed, 0)
-        self._models = [_valued(model, rng, positive) for positive in (False, True)]
-        given = sizes if isinstance(sizes, Inputs) else from_sizes(sizes, self._models[0])
-        self._first = _image(given, 0, rng)
-        self.graph, self._all, self._names = _learnt(self._models[0], self._first)
+        self._model = model
+        self._models: dict[Weights, nn.Module] = {}
+        own = self._with("own")
+        given = sizes if isinstance(sizes, Inputs) else from_sizes(sizes, own)
+        self._first = _image(given, 0, _generator(seed, 0))
+        self.graph, self._all, self._names = _learnt(own, self._first)
         self.watch(keep)
 
     def watch(self, nodes: Collection[int] | None) -> None:
@@ -146,6 +150,13 @@ class Witness:
         self._end = max(self._sites, default=0)
         self._kept: dict[int, _Draw] = {}
 
+    def _with(self, weights: Weights) -> nn.Module:
+        """A copy of the network, made when it is first asked for."""
+        if weights not in self._models:
+            rng = _generator(self._seed, 0, KINDS.index(weights))
+            self._models[weights] = _valued(self._model, rng, weights)
+        return self._models[weights]
+
     def drawn(self, turn: int) -> int:
         """Run one image unchanged and remember what its units are, until `forget`.
 
@@ -154,7 +165,7 @@ class Witness:
         """
         if turn not in self._kept:
             image = _image(self._first, turn, _generator(self._seed, 1 + turn))
-            draw = self._kept[turn] = _Draw(self._models[turn % 2], image)
+            draw = self._kept[turn] = _Draw(self._with(KINDS[turn % len(KINDS)]), image)
             with suppress(OtherWay):  # what lies behind a decision that falls otherwise has no values
                 self._run(draw, draw.inputs, draw.remember)
         return len(self._kept[turn].values)
@@ -221,7 +232,7 @@ class Witness:
             if before is None or before.shape != shape or shape != self.graph.nodes[node].shape:
                 return
             if value.is_floating_point() or value.is_complex():
-                moved = (value - before).abs() > FAINT * max(draw.sizes[node], 1e-30)
+                moved = (value - before).abs() > FAINT * max(draw.sizes[node], 1e-290)
                 moved |= value.isnan() != before.isnan()
             else:
                 moved = value != before
@@ -282,11 +293,15 @@ def _learnt(model: nn.Module, inputs: Inputs) -> tuple[Graph, Mapping[int, list[
     return rows.graph("witness", tracer.nodes, ids, outputs), sites, names
 
 
-def _valued(model: nn.Module, rng: torch.Generator, positive: bool) -> nn.Module:
+def _valued(model: nn.Module, rng: torch.Generator, weights: Weights) -> nn.Module:
     """A copy on the CPU in float64, with its own weights or with random positive ones."""
     memo: dict[int, Any] = {}
-    for p in model.parameters():
-        memo[id(p)] = nn.Parameter(_values(p, rng, positive), requires_grad=p.requires_grad)
+    for name, p in model.named_parameters():
+        value = _values(p, rng, weights != "own")
+        if weights == "small" and value.is_floating_point():
+            # Without biases all scales with the image: it may shrink on its way and is seen all the same.
+            value *= 0.0 if name.endswith("bias") else 0.5 if p.ndim > 1 else 1.0
+        memo[id(p)] = nn.Parameter(value, requires_grad=p.requires_grad)
     for name, b in model.named_buffers():
         if id(b) not in memo:
             memo[id(b)] = _buffer(name, b)
