@@ -38,8 +38,8 @@ def missed(model: nn.Module, size: Sequence[int], pixels: int, seed: int = 0) ->
         silent, silent_of_last, connected, of_last, beyond = _count(claims, oracle, witness, parts, layers)
         shares = ", ".join(f"{100 * n / connected:.3f} %" for n in silent)
         out[what] = (
-            f"{connected} pairs, missed after 1 to {DRAWS} draws: {shares}; of the last layer {silent_of_last} of "
-            f"{of_last}; beyond the twin {beyond}"
+            f"{connected} pairs, missed after 1 to {DRAWS} draws: {shares}; "
+            f"of the last layer {silent_of_last} of {of_last}; beyond the twin {beyond}"
         )
     return out
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from archlens.capture import ops
 from archlens.capture.call import Call
+from archlens.capture.inputs import from_example
 from archlens.capture.ops.normalise import batch_norm
 from archlens.capture.ops.spatial import convolution
 from archlens.capture.run import capture_module
@@ -274,3 +275,37 @@ def test_the_table_is_narrow_enough() -> None:
     found, _, _ = checked(Unread(), 3, 9, 9, draws=1)
     table = verification_table(found)
     assert sum(fit(table, 80).values()) + 2 * (len(fit(table, 80)) - 1) <= 80
+
+
+class Tokens(nn.Module):
+    """Words looked up, and a mask that is passed by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.c = nn.Embedding(10, 6), nn.Conv1d(6, 3, 3, padding=1)
+
+    def forward(self, input_ids: torch.Tensor, mask: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"out": self.c((self.words(input_ids) * mask[..., None]).transpose(1, 2))}
+
+
+def test_inputs_by_name() -> None:
+    net = Tokens()
+    example = {"input_ids": torch.randint(0, 10, (1, 9)), "mask": torch.ones(1, 9)}
+    graph = capture_module(net, example=example)
+    found = verify(net, graph, units=3, draws=4, inputs=from_example(example, net))
+    assert found.passed
+    assert all(c.checked == c.agreed > 0 for c in found.checks)
+
+
+def test_a_module_that_makes_no_call_does_not_end_the_witness() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Dropout(), nn.Identity(), nn.Conv2d(2, 1, 3))
+    _, checks, _ = checked(net, 1, 9, 9, draws=2, macs=False)
+    assert checks["witness"].layers >= 3
+    assert not checks["witness"].left_out
+
+
+def test_no_time_is_said() -> None:
+    found, checks, _ = checked(Wide(), 1, 11, 13, macs=False, seconds=0.0)
+    assert found.passed
+    assert not checks["witness"].checked
+    assert "time" in checks["witness"].left_out[0]

@@ -252,6 +252,13 @@ def linear(args: Sequence[Any], shape: Sequence[int]) -> Tensor:
     return x.expand(tuple(shape)).clone()
 
 
+def embedding(args: Sequence[Any], shape: Sequence[int]) -> Tensor:
+    """A token looked up in a table: all features of its row."""
+    if not isinstance(args[1], Tensor):
+        raise NotPlayed
+    return args[1][..., None].expand(tuple(shape)).clone()
+
+
 def attention(args: Sequence[Any], shape: Sequence[int]) -> tuple[Tensor, ...]:
     """softmax(q k^T) v without a mask: every query reads all keys (all channels) and its values' channel."""
     q, k, v = args[:3]
@@ -326,6 +333,7 @@ OPS: dict[str, Op] = {
     **dict.fromkeys(("mm", "bmm"), matmul),
     **dict.fromkeys(("addmm", "baddbmm"), addmm),
     "linear": linear,
+    "embedding": embedding,
     "_scaled_dot_product_flash_attention_for_cpu": attention,
     "_scaled_dot_product_efficient_attention": attention,
 }  # fmt: skip
