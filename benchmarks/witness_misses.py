@@ -48,20 +48,24 @@ def _count(
     claims: Claims, oracle: Oracle, witness: Witness, parts: list[Part], layers: frozenset[int]
 ) -> tuple[list[int], int, int, int, int]:
     last = claims.graph.layers[-1].output
-    connected = of_last = silent_of_last = beyond = 0
-    silent = [0] * DRAWS
-    for part in parts:
-        twin = lit_units(oracle, part.mask, layers)
-        seen = {node: np.zeros_like(lit) for node, lit in twin.items()}
-        for turn, answer in enumerate(witness.answers(part.mask)):
-            for node, moved in answer.items():
-                if node in seen:
-                    seen[node] |= moved
-            silent[turn] += sum(int((lit & ~seen[node]).sum()) for node, lit in twin.items())
-        connected += sum(int(lit.sum()) for lit in twin.values())
-        beyond += sum(int((seen[node] & ~lit).sum()) for node, lit in twin.items())
-        of_last += int(twin[last].sum())
-        silent_of_last += int((twin[last] & ~seen[last]).sum())
+    twins = [lit_units(oracle, part.mask, layers) for part in parts]
+    seen = [{node: np.zeros_like(lit) for node, lit in twin.items()} for twin in twins]
+    silent, beyond = [0] * DRAWS, 0
+    for turn in range(DRAWS):
+        for part, known in zip(parts, seen, strict=True):
+            for node, moved in witness.answer(turn, part.mask).items():
+                if node in known:
+                    known[node] |= moved
+        witness.forget(turn)  # one image's values at a time
+        for twin, known in zip(twins, seen, strict=True):
+            silent[turn] += sum(int((lit & ~known[node]).sum()) for node, lit in twin.items())
+    for twin, known in zip(twins, seen, strict=True):
+        beyond += sum(int((known[node] & ~lit).sum()) for node, lit in twin.items())
+    connected = sum(int(lit.sum()) for twin in twins for lit in twin.values())
+    of_last = sum(int(twin[last].sum()) for twin in twins)
+    silent_of_last = sum(
+        int((twin[last] & ~known[last]).sum()) for twin, known in zip(twins, seen, strict=True)
+    )
     return silent, silent_of_last, connected, of_last, beyond
 
 

@@ -171,8 +171,10 @@ class Witness:
         return len(self._kept[turn].values)
 
     def forget(self, turn: int) -> None:
-        """Let go of the values of one image."""
+        """Let go of the values of one image, and of its weights where they are drawn again at need."""
         self._kept.pop(turn, None)
+        if (weights := KINDS[turn % len(KINDS)]) != "own":
+            self._models.pop(weights, None)
 
     def _run(self, draw: _Draw, inputs: Inputs, take: Callable[[int, Tensor], None]) -> None:
         def show(call: int, func: Any, involved: list[Tensor]) -> None:
