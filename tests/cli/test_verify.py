@@ -31,12 +31,12 @@ def net(tmp_path, monkeypatch):
 
 
 def test_agreement(cli, net):
-    said = cli("verify", net, "--input-size", "3x17x21", "--json")
+    said = cli("verify", net, "--input-size", "3x17x21", "--units", "4", "--json")
     data = json.loads(said.out)
     assert said.code == 0
     assert data["passed"]
     checks = {c["name"]: c for c in data["checks"]}
-    assert set(checks) == {"reach", "box", "support", "macs (torch)", "macs (fvcore)"}
+    assert set(checks) == {"reach", "box", "support", "witness", "macs (torch)", "macs (fvcore)"}
     for c in checks.values():
         assert c["checked"] == c["agreed"] > 0
 
@@ -59,10 +59,11 @@ def test_a_wrong_field_and_a_wrong_count_are_found(cli, net, monkeypatch):
         return dataclasses.replace(graph, nodes=tuple(nodes))
 
     monkeypatch.setattr(run, "capture", lying)
-    said = cli("verify", net, "--input-size", "3x17x21")
+    said = cli("verify", net, "--input-size", "3x17x21", "--units", "3")
     assert said.code == 1
     assert "does NOT agree" in said.out
     assert "DIFFERS" in said.out
+    assert "please report it" in said.out
     assert "do not agree" in said.err
 
 

@@ -16,7 +16,7 @@ from archlens.probes.profile.layer_profile import Latency, LayerProfile
 from archlens.probes.profile.roofline import Ceilings
 from archlens.probes.profile.run import Profile
 from archlens.probes.profile.sweep import Point
-from archlens.probes.verify.run import Agreement, Disagreement, Verification
+from archlens.probes.verify.results import Agreement, Disagreement, Verification
 from archlens.render.text.fields import occlusion_json, occlusion_rows
 from archlens.render.text.markdown import markdown
 from archlens.render.text.profile import profile_json, profile_table, sweep_json, sweep_table

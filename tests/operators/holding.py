@@ -15,7 +15,7 @@ from archlens.analyses.fields.support import support
 from archlens.analyses.fields.visible import boxes
 from archlens.capture.run import capture_module
 from archlens.graph import Graph
-from archlens.probes.verify.run import unit_boxes
+from archlens.probes.verify.claims import unit_boxes
 from archlens.probes.verify.witness import Witness
 
 torch.set_num_threads(1)

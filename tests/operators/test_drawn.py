@@ -14,5 +14,5 @@ def test_nothing_answers_that_is_said_not_to_be_seen(seed: int) -> None:
     for origin in range(len(sizes)):
         held = hold(net, *sizes, draws=6, first=6, origin=origin)
         assert held.missed == [], net.text()
-        if origin == 0 and net.steps:
+        if held.word not in ("none", "unknown"):
             assert held.units > 0

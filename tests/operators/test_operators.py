@@ -34,6 +34,7 @@ ELSEWHERE = {
     "channel_shuffle": "arrives as native_channel_shuffle", "argsort": "arrives as sort",
     "log_sigmoid": "arrives as log_sigmoid_forward", "relu6": "arrives as hardtanh", "selu": "arrives as elu",
     "square": "arrives as pow", "positive": "arrives as nothing",
+    "resolve_conj": "arrives as nothing", "resolve_neg": "arrives as nothing",
     "native_channel_shuffle": "arrives in parts",
 }  # fmt: skip
 # What arguments say that no position hangs on: types, numbers, how something is computed, which of several

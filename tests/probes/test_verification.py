@@ -45,18 +45,19 @@ def small() -> tuple[nn.Module, Graph]:
 
 
 def test_a_right_graph_passes(small: tuple[nn.Module, Graph]) -> None:
-    found = verify(*small)
+    found = verify(*small, draws=2)
     assert found.passed
     checks = {c.name: c for c in found.checks}
-    assert set(checks) == {"reach", "box", "support", "macs (torch)", "macs (fvcore)"}
+    assert set(checks) == {"reach", "box", "support", "witness", "macs (torch)", "macs (fvcore)"}
     assert all(c.checked and not c.left_out for c in found.checks)
     assert checks["support"].checked == 12
+    assert checks["witness"].checked > 1000
     assert checks["reach"].layers == len(small[1].layers) + 1
 
 
 @NO_CARD
 def test_a_card_says_the_same(small: tuple[nn.Module, Graph]) -> None:
-    found = verify(*small, device=torch.device("cuda", 0))
+    found = verify(*small, device=torch.device("cuda", 0), draws=1)
     assert found.passed
     assert found.device == "cuda:0"
     assert all(c.checked and not c.left_out for c in found.checks)
@@ -78,7 +79,7 @@ def test_rules_run_where_they_are_told(
         return stack
 
     monkeypatch.setattr("archlens.probes.verify.oracle._on", on)
-    assert verify(*small, macs=False).passed
+    assert verify(*small, macs=False, draws=1).passed
     assert len(entered) > 12  # the runs, and a backward pass a unit
 
 
@@ -92,7 +93,7 @@ def test_a_wrong_dilation_is_found(small: tuple[nn.Module, Graph]) -> None:
         for s in edge.steps
     )
     nodes[at.id] = replace(at, edges=(replace(edge, steps=steps),), macs=at.macs + 1)
-    found = verify(net, replace(graph, nodes=tuple(nodes)), units=20)
+    found = verify(net, replace(graph, nodes=tuple(nodes)), units=20, draws=1)
     assert not found.passed
     checks = {c.name: c for c in found.checks}
     assert not checks["support"].passed
@@ -110,7 +111,7 @@ def test_what_cannot_be_checked_is_said() -> None:
             return self.b(torch.fft.rfft2(self.a(x)).real)
 
     net = Odd()
-    found = verify(net, capture_module(net, (1, 9, 9)), macs=False)
+    found = verify(net, capture_module(net, (1, 9, 9)), macs=False, draws=1)
     reach = found.checks[0]
     assert found.passed
     assert reach.checked > 0

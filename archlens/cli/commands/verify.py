@@ -24,15 +24,16 @@ def verify(
     cuts: Annotated[int, typer.Option("--cuts", min=1, help="Lines per axis that lit images end at.")] = 1,
     seed: Annotated[int, typer.Option("--seed", help="Of the units and the lines.")] = 0,
     seconds: Annotated[
-        float, typer.Option("--seconds", min=1, help="Begin no further unit after this.")
+        float, typer.Option("--seconds", min=1, help="Begin nothing further after this.")
     ] = 120.0,
     no_macs: Annotated[bool, typer.Option("--no-macs", help="Leave the MAC counters out.")] = False,
 ) -> None:
-    """Hold archlens' numbers to what the network itself does; exit code 1 where they differ.
+    """Hold archlens' numbers to what the network itself does; exit code 1 where archlens is likely wrong.
 
     On a copy with positive weights and no thresholds, a pixel matters to a unit exactly if the unit's value
-    changes with it: that is compared with the visible boxes and supports. MACs are compared with fvcore and
-    torch's FlopCounterMode. What could not be checked is said.
+    changes with it: that is compared with the visible boxes and supports. Then the network itself, on values,
+    may answer to nothing else. MACs are compared with fvcore and torch's FlopCounterMode. Where something
+    differs, it is said who is likely wrong and why; what could not be checked is said.
     """
     from archlens.cli.model import check_device, size_of
     from archlens.cli.output import check_output, emit_table

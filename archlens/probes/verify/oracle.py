@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from archlens.capture.inputs import Inputs
 from archlens.probes.verify.player import Player, Take
 from archlens.probes.verify.tape import Tape, record
 
@@ -38,7 +39,7 @@ class Oracle:
     def __init__(
         self,
         model: nn.Module,
-        shape: Sequence[int],
+        shape: Sequence[int] | Inputs,
         *others: Sequence[int],
         device: torch.device | None = None,
     ) -> None:
@@ -46,12 +47,12 @@ class Oracle:
 
         Args:
             model: Left as it is.
-            shape: Of the input, batch included.
+            shape: Of the input, batch included; or all that the network is called with.
             others: Shapes of further inputs, which stay dark.
             device: Where the twin is played; default the CPU.
         """
         self.device = device or torch.device("cpu")
-        self.tape: Tape = record(model, [shape, *others])
+        self.tape: Tape = record(model, shape if isinstance(shape, Inputs) else [shape, *others])
         self.graph = self.tape.graph
         self.skipped: dict[str, int] = {}
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from archlens.capture.forms import form_of, tensors_in
 from archlens.probes.verify.tape import Recorded, Tape
+from archlens.probes.verify.twin_named import NAMED
 from archlens.probes.verify.twin_ops import CUT, OPS, SELF, Constant, NotPlayed, interpolation, matmul, split
 
 Take = Callable[[int, Tensor, bool], None]
@@ -81,7 +82,10 @@ class Player:
         base = name[:-1] if entry.writes else name
         form = form_of(entry.func._schema)
         try:
-            if form.reshapes or form.others:
+            if form.reshapes:
+                self._reshape(entry, form.name)
+                return
+            if form.others:
                 raise NotPlayed
             results = self._results(entry, base)
         except NotPlayed:
@@ -96,16 +100,26 @@ class Player:
             if target is not None:  # else the rest of the buffer is lost, and so is the whole
                 target.copy_(results[0])
             return
-        for t, value in zip(entry.outs, results, strict=False):
-            if tuple(value.shape) != tuple(t.shape) and value.numel() and t.numel():
-                raise AssertionError(f"{name}: captured {tuple(t.shape)}, really {tuple(value.shape)}")
+        for t, shape, value in zip(entry.outs, entry.shapes, results, strict=False):
+            if tuple(value.shape) != shape and value.numel() and t.numel():
+                raise AssertionError(f"{name}: captured {shape}, really {tuple(value.shape)}")
             self.env[id(t)] = value if entry.view else _laid_out(value, t)
+
+    def _reshape(self, entry: Recorded, name: str) -> None:
+        """An in-place call that changes how a tensor is looked at: its view from now on."""
+        target = entry.outs[0]
+        value = self._lookup(target)
+        if value is not None and name != "detach":
+            op = getattr(torch.ops.aten, name, None)
+            if op is None or name.endswith("_") or id(target) in self.masks:
+                raise NotPlayed
+            self.env[id(target)] = op(value, *entry.given[0][1:], **entry.given[1])
 
     # -------------------------------------------------------------- one call
 
     def _results(self, entry: Recorded, base: str) -> Sequence[Tensor] | None:
         """The call's results in the twin, or None behind an operator without a rule."""
-        shapes = [tuple(t.shape) for t in entry.outs]
+        shapes = entry.shapes
         if base in DARK or not any(self._dynamic(t) for t in tensors_in(entry.args)):
             return [torch.zeros(s, dtype=torch.float64) for s in shapes]
         if any(self._dynamic(t) and self._lookup(t) is None for t in tensors_in(entry.args)):
@@ -124,6 +138,8 @@ class Player:
             out: Any = softmax(args, kept)
         elif base in ("bmm", "mm") and kept is not None:
             out = matmul(args, shapes[0], kept)
+        elif base in NAMED:
+            out = NAMED[base](dict(zip(form_of(entry.func._schema).arguments, args, strict=True)), shapes[0])
         elif base in OPS:
             out = OPS[base](args, shapes[0])
         else:
@@ -155,6 +171,8 @@ class Player:
             return type(value)(real(v) for v in value) if isinstance(value, (list, tuple)) else value
 
         args, kwargs = entry.given
+        if entry.name == "detach":  # the value depends as before, and the way back is followed too
+            return [torch.ops.aten.alias(real(args[0]))]
         out = entry.func(*(real(a) for a in args), **{k: real(v) for k, v in kwargs.items()})
         mask = next((self.masks[id(t)] for t in tensors_in(entry.args) if id(t) in self.masks), None)
         if mask is not None and isinstance(out, Tensor):
@@ -182,7 +200,7 @@ class Player:
 
 def _laid_out(value: Tensor, like: Tensor) -> Tensor:
     """With the strides that the capture saw: whether a later `view` is legal hangs on them."""
-    if value.stride() == like.stride() or value.shape != like.shape or value.numel() <= 1:
+    if value.shape != like.shape or value.stride() == like.stride() or value.numel() <= 1:
         return value
     return torch.empty_strided(like.shape, like.stride(), dtype=value.dtype).copy_(value)
 

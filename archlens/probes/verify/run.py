@@ -1,13 +1,12 @@
 """Verification: what archlens says of the user's own network, held to what the network does.
 
-Four checks, each with what was checked, what agreed, and what could not be checked and why:
+Checks, each with what was checked, what agreed, and what could not be checked and why:
 
-* `reach`:   the visible box of every unit of every layer. The twin of the network (see `oracle`) is run on
-  images that are lit up to a random line and dark beyond: a unit answers exactly if its box reaches the lit
-  part. Few runs, all units, all layers.
-* `box` and `support`: single units, drawn at random and at the corners: all pixels that they depend on, from
-  a backward pass through the twin, bit for bit.
-* `macs`:    the total against fvcore and against torch's FlopCounterMode.
+* `reach`, `box` and `support`: against the network's linear positive twin (`by_twin`);
+* `witness`: against the network itself, with some of its image changed (`by_witness`);
+* `macs`:    the total against fvcore and against torch's FlopCounterMode (`counting`).
+
+Where the first two differ from archlens, it is said who is likely wrong (`judging`).
 """
 
 from __future__ import annotations
@@ -17,78 +16,27 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from archlens.analyses.fields.status import Status, statuses
-from archlens.analyses.fields.support import support
-from archlens.analyses.fields.visible import NOTHING, Box, boxes
+from archlens.capture.inputs import Inputs, from_sizes
+from archlens.capture.load import load
 from archlens.capture.load.checkpoint import live_module
-from archlens.capture.run import capture_spec
-from archlens.graph import Graph, Node
-from archlens.probes.device import guarded, resolve
-from archlens.probes.verify.oracle import Bools, Oracle, positions
-from archlens.probes.verify.referees import Counted, flop_counter, fvcore
+from archlens.capture.run import capture_spec, loaded_inputs
+from archlens.graph import Graph
+from archlens.probes.device import guarded, is_lost, is_out_of_memory, resolve
+from archlens.probes.verify.by_twin import reach, single, unplayed
+from archlens.probes.verify.by_witness import hear, parts
+from archlens.probes.verify.claims import Claims, Part, Unit
+from archlens.probes.verify.counting import macs_against
+from archlens.probes.verify.judging import of_twin, of_witness
+from archlens.probes.verify.oracle import Oracle
+from archlens.probes.verify.results import Agreement, Verification
+from archlens.probes.verify.witness import Witness
 from archlens.progress import Say, silent
 from archlens.spec import Spec
 
-SHOWN = 20  # disagreements kept for each check
-
-
-@dataclass(frozen=True)
-class Disagreement:
-    """One thing that is not as said."""
-
-    layer: str
-    said: str
-    found: str
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """One kind of check.
-
-    Attributes:
-        name: `reach`, `box`, `support`, `macs (fvcore)`, `macs (torch)`.
-        unit: What is counted: `units`, `MACs`.
-        checked: How many were checked.
-        agreed: How many of them agree.
-        bounds: How many of those are stated as upper bounds, and hold.
-        layers: How many layers they are of.
-        wrong: What does not agree, the first few.
-        left_out: What could not be checked, and why.
-    """
-
-    name: str
-    unit: str
-    checked: int
-    agreed: int
-    bounds: int = 0
-    layers: int = 0
-    wrong: tuple[Disagreement, ...] = ()
-    left_out: tuple[str, ...] = ()
-
-    @property
-    def passed(self) -> bool:
-        """Whether all that was checked agrees."""
-        return self.checked == self.agreed
-
-
-@dataclass(frozen=True)
-class Verification:
-    """All checks of one network at one input size."""
-
-    name: str
-    input_shape: tuple[int, ...]
-    checks: tuple[Agreement, ...]
-    seconds: float
-    device: str = "cpu"
-
-    @property
-    def passed(self) -> bool:
-        """Whether nothing disagrees and something was checked at all."""
-        return all(c.passed for c in self.checks) and any(c.checked for c in self.checks)
+TWIN_CHECKS = ("reach", "box", "support")
 
 
 def verify(
@@ -97,10 +45,12 @@ def verify(
     *,
     units: int = 12,
     cuts: int = 1,
+    draws: int = 8,
     seed: int = 0,
     seconds: float = 120.0,
     macs: bool = True,
     device: torch.device | None = None,
+    inputs: Inputs | None = None,
     progress: Say = silent,
 ) -> Verification:
     """Hold a graph to the network that it was captured from.
@@ -110,225 +60,135 @@ def verify(
         graph: Its capture, as `archlens.capture.run.capture_module` gives it.
         units: Single units whose whole support is compared, spread over the layers.
         cuts: Lines per axis that the lit part of the image ends at; each costs two forward passes.
-        seed: Of the lines and the units.
-        seconds: Time after which no further unit is begun; what was left out is said.
+        draws: Images that the network itself is run on, each with all changes.
+        seed: Of the lines, the units and the images.
+        seconds: Time after which nothing further is begun, half of it the twin's; what was left out is said.
         macs: Whether to ask the referees for MACs (fvcore runs the network for real).
-        device: Where the twin is played; default the CPU. The referees run where they always do: torch's
-            counter without values, fvcore on the CPU.
+        device: Where the twin is played; default the CPU. All else runs where it always does: torch's counter
+            without values, fvcore and the network itself on the CPU.
+        inputs: What the network is called with; default one image of the graph's size, and further inputs.
         progress: Called with a few words before each slow step.
     """
     start = time.monotonic()
     shape = graph.nodes[graph.inputs[0]].shape
-    others = [graph.nodes[n].shape for n in graph.inputs[1:]]
+    given = inputs or from_sizes([graph.nodes[n].shape[1:] for n in graph.inputs], model)
+    rng = random.Random(seed)
+    claims = Claims(graph)
+    asked = Asked(claims.halves(rng, cuts), claims.drawn(rng, units), rng)
     progress("recording the network's calls")
-    checks: list[Agreement] = []
-    try:
-        oracle: Oracle | None = Oracle(model, shape, *others, device=device)
-    except Exception as error:
-        oracle = None
-        reason = f"the network could not be run without values ({type(error).__name__}: {error})"[:300]
-        checks += [Agreement(name, "units", 0, 0, left_out=(reason,)) for name in ("reach", "box", "support")]
-    if oracle is not None and not _alike(graph, oracle.graph):
-        reason = "a second run of the network makes other calls than the first: nothing can be compared"
-        checks += [Agreement(name, "units", 0, 0, left_out=(reason,)) for name in ("reach", "box", "support")]
-    elif oracle is not None:
-        rng = random.Random(seed)
-        checks.append(_reach(graph, oracle, rng, cuts, progress))
-        checks += _single(graph, oracle, rng, units, start + seconds, progress)
+    oracle, no_twin = _oracle(model, graph, given, device)
+    witness, no_witness = _witness(model, given, draws, seed)
+    same = witness if witness is not None and alike(graph, witness.graph) else None
+    if oracle is None:
+        checks = left_out(TWIN_CHECKS, no_twin)
+    else:
+        checks = _against_twin(claims, oracle, asked, same, start, seconds, progress)
+    if witness is None:
+        checks += left_out(("witness",), no_witness)
+    else:
+        checks.append(_against_itself(claims, oracle, witness, asked, start + seconds, progress))
     if macs:
         progress("counting MACs with torch and fvcore")
-        said = sum(n.macs for n in graph.nodes)
-        checks.append(_macs("macs (torch)", said, flop_counter(model, shape)))
-        checks.append(_macs("macs (fvcore)", said, fvcore(model, shape)))
+        checks += macs_against(model, graph, given)
     return Verification(
         graph.name, shape, tuple(checks), time.monotonic() - start, str(device or torch.device("cpu"))
     )
 
 
-# ------------------------------------------------------------------ boxes of all units
+@dataclass(frozen=True)
+class Asked:
+    """What the twin and the network itself are asked about.
+
+    Attributes:
+        halves: Half images.
+        drawn: Single units: node and index.
+        rng: Of what else is drawn.
+    """
+
+    halves: list[Part]
+    drawn: list[tuple[int, Unit]]
+    rng: random.Random
 
 
-def unit_boxes(box: Box, node: Node) -> tuple[np.ndarray, np.ndarray]:
-    """(axes, *positions) inclusive ends of every unit, over its channels; lo > hi where it sees nothing."""
-    los = [np.broadcast_to(a, node.shape) for a in box.lo]
-    his = [np.broadcast_to(a, node.shape) for a in box.hi]
-    empty = np.any([lo > hi for lo, hi in zip(los, his, strict=True)], axis=0)
-    over = node.others
-    lo = np.stack([np.where(empty, NOTHING, a).min(over) for a in los])
-    hi = np.stack([np.where(empty, -NOTHING, a).max(over) for a in his])
-    return lo, hi
+def _oracle(
+    model: nn.Module, graph: Graph, inputs: Inputs, device: torch.device | None
+) -> tuple[Oracle | None, str]:
+    """The twin, or why there is none."""
+    try:
+        oracle = Oracle(model, inputs, device=device)
+    except Exception as error:
+        return None, f"the network could not be run without values ({_words(error)})"
+    if not alike(graph, oracle.graph):
+        return None, "a second run of the network makes other calls than the first: nothing can be compared"
+    return oracle, ""
 
 
-def _reach(graph: Graph, oracle: Oracle, rng: random.Random, cuts: int, progress: Say) -> Agreement:
-    """Half-lit images: for every unit of every layer, whether it reaches across a line."""
-    tally = _Tally(graph, "reach")
-    found, sure = boxes(graph), statuses(graph)
-    start = graph.nodes[graph.inputs[0]]
-    ends = {
-        n.id: unit_boxes(box, n) for n in graph.nodes if (box := found[n.id]) is not None and box.lo
-    }  # a unit at a time would take longer than the runs
-    for axis, dim in enumerate(start.positions):
-        for _ in range(cuts):
-            line = rng.randrange(1, start.shape[dim]) if start.shape[dim] > 1 else 0
-            for before in (True, False):
-                progress(f"lighting positions {'before' if before else 'from'} {line} of axis {axis}")
-                lit: list[slice] = [slice(None)] * len(start.shape)
-                lit[dim] = slice(0, line) if before else slice(line, None)
-                x = torch.zeros(start.shape, dtype=torch.float64, device=oracle.device)
-                x[tuple(lit)] = 1.0
-
-                def take(node: int, value: Tensor, _: bool, axis: int = axis, line: int = line,
-                         before: bool = before) -> None:  # fmt: skip
-                    status = sure[node]
-                    if node not in ends or status is None or status.word == "unknown":
-                        return
-                    answers = positions(value.cpu().numpy() != 0, graph.nodes[node].positions)
-                    lo, hi = ends[node]
-                    said = (lo[axis] < line) if before else (hi[axis] >= line)
-                    tally.compare(node, status, said, answers, f"reaching position {line} of axis {axis}")
-
-                with torch.no_grad():
-                    oracle.watch(x, take)
-    return tally.check(_unplayed(graph, oracle, sure))
+def _witness(model: nn.Module, inputs: Inputs, draws: int, seed: int) -> tuple[Witness | None, str]:
+    """The network itself, or why it cannot be run."""
+    try:
+        return Witness(model, inputs, draws=draws, seed=seed), ""
+    except Exception as error:
+        return None, f"the network could not be run with values ({_words(error)})"
 
 
-# ------------------------------------------------------------------ whole supports of single units
-
-
-def _single(
-    graph: Graph, oracle: Oracle, rng: random.Random, units: int, end: float, progress: Say
+def _against_twin(
+    claims: Claims,
+    oracle: Oracle,
+    asked: Asked,
+    witness: Witness | None,
+    start: float,
+    seconds: float,
+    progress: Say,
 ) -> list[Agreement]:
-    sure, found = statuses(graph), boxes(graph)
-    known = [
-        layer.output
-        for layer in graph.layers
-        if (s := sure[layer.output]) is not None
-        and s.word != "unknown"
-        and graph.nodes[layer.output].positions
-    ]
-    asked = _drawn(graph, known, rng, units)
-    box_tally, support_tally = _Tally(graph, "box"), _Tally(graph, "support")
-    late = 0
-    progress(f"following {len(asked)} units back")
-    answers = oracle.supports(asked)
-    for node, unit in asked:
-        if time.monotonic() > end:
-            late += 1
-            continue
-        there, said = next(answers), support(graph, node, unit)
-        status = sure[node]
-        if there is None or said is None or status is None:
-            continue
-        at = f"unit {','.join(map(str, unit))}"
-        support_tally.compare(node, status, said, there, at, whole=True)
-        box = found[node]
-        ends = None if box is None else box.unit(graph.nodes[node], unit)
-        box_tally.compare(node, status, _filled(ends, there.shape), _filled(_hull(there), there.shape), at,
-                          whole=True)  # fmt: skip
-    left_out: tuple[str, ...] = (f"{late} of {len(asked)} units: the time was up",) if late else ()
-    left_out += _unplayed(graph, oracle, sure)
-    return [box_tally.check(left_out), support_tally.check(left_out)]
+    try:
+        reached, late = reach(claims, oracle, asked.halves, start + seconds / 2, progress)
+        box, support, later = single(claims, oracle, asked.drawn, start + seconds / 2, progress)
+    except Exception as error:
+        if is_out_of_memory(error) or is_lost(error):
+            raise
+        return left_out(TWIN_CHECKS, f"the twin cannot play it ({_words(error)})")
+    lost = unplayed(oracle) + claims.unknown()
+    end = time.monotonic() + max(10.0, seconds / 4)
+    found = ((reached, "reach", late), (box, "box", later), (support, "support", later))
+    return [of_twin(tally, name, words + lost, witness, end) for tally, name, words in found]
 
 
-def _drawn(
-    graph: Graph, nodes: Sequence[int], rng: random.Random, count: int
-) -> list[tuple[int, tuple[int, ...]]]:
-    """Units of layers spread over the depth, the last one always among them; corners and random places."""
-    if not nodes or count < 1:
-        return []
-    steps = [round(k * (len(nodes) - 1) / max(1, count - 1)) for k in range(count)] if count > 1 else [-1]
-    out = []
-    for k, step in enumerate(steps):
-        node = graph.nodes[nodes[step]]
-        sizes = node.map_size
-        corner = k % 4 == 0
-        out.append((node.id, tuple(rng.choice((0, n - 1)) if corner else rng.randrange(n) for n in sizes)))
-    return out
+def _against_itself(
+    claims: Claims, oracle: Oracle | None, witness: Witness, asked: Asked, end: float, progress: Say
+) -> Agreement:
+    notes = claims.unknown()
+    drawn = asked.drawn
+    if not alike(claims.graph, witness.graph):
+        # What archlens says of this run is held to this run: it is archlens' word all the same.
+        oracle, claims = None, Claims(witness.graph)
+        drawn = claims.drawn(asked.rng, len(drawn))
+        own = "run with values it makes other calls: what archlens says of those was held to them"
+        notes = (*claims.unknown(), own)
+    if time.monotonic() > end:
+        return left_out(("witness",), "the time was up")[0]
+    try:
+        changed = parts(claims, asked.halves, drawn, asked.rng)
+        hearing = hear(claims, witness, changed, drawn, end, progress)
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        return left_out(("witness",), f"the network fails on changed images ({_words(error)})")[0]
+    hearing.left_out += notes
+    return of_witness(hearing, oracle)
 
 
-def _hull(lit: Bools) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-    places = np.argwhere(lit)
-    return None if not len(places) else (tuple(places.min(0)), tuple(places.max(0)))
-
-
-def _filled(ends: tuple[tuple[int, ...], tuple[int, ...]] | None, shape: tuple[int, ...]) -> Bools:
-    """A box as a mask."""
-    out = np.zeros(shape, bool)
-    if ends is not None:
-        out[tuple(slice(lo, hi + 1) for lo, hi in zip(*ends, strict=True))] = True
-    return out
-
-
-# ------------------------------------------------------------------ MACs
-
-
-def _macs(name: str, said: int, count: Counted) -> Agreement:
-    if count.macs is None:
-        return Agreement(name, "MACs", 0, 0, left_out=(count.reason or "no answer",))
-    wrong = () if count.macs == said else (Disagreement("total", f"{said:,}", f"{count.macs:,}"),)
-    return Agreement(name, "MACs", said, said if not wrong else 0, wrong=wrong)
-
-
-# ------------------------------------------------------------------ bookkeeping
-
-
-class _Tally:
-    """Adds up one check."""
-
-    def __init__(self, graph: Graph, name: str) -> None:
-        self.graph, self.name = graph, name
-        self.names = {n: layer.name for layer in graph.layers for n in layer.nodes}
-        self.checked = self.agreed = self.bounds = 0
-        self.layers: set[str] = set()
-        self.wrong: list[Disagreement] = []
-
-    def compare(
-        self, node: int, status: Status, said: Bools, found: Bools, what: str, whole: bool = False
-    ) -> None:
-        """Two masks: element by element, or as one answer (`whole`). A bound may say more than is there."""
-        layer = self.names.get(node, "input")
-        if said.shape != found.shape:
-            said = np.broadcast_to(said, found.shape)
-        bound = status.word == "bound"
-        bad = (found & ~said) if bound else (said != found)
-        count = 1 if whole else bad.size
-        failed = int(bad.any()) if whole else int(bad.sum())
-        self.layers.add(layer)
-        self.checked += count
-        self.agreed += count - failed
-        self.bounds += count - failed if bound else 0
-        if failed and len(self.wrong) < SHOWN:
-            if whole:
-                words = f"{int(said.sum())} positions", f"{int(found.sum())} positions"
-            else:
-                unit = ",".join(map(str, np.argwhere(bad)[0]))
-                words = f"unit {unit}: {bool(said[bad][0])}", f"{bool(found[bad][0])}"
-            self.wrong.append(Disagreement(layer, f"{what}: {words[0]}", words[1]))
-
-    def check(self, left_out: tuple[str, ...]) -> Agreement:
-        """The result."""
-        return Agreement(
-            self.name, "units", self.checked, self.agreed, self.bounds, len(self.layers),
-            tuple(self.wrong), left_out,
-        )  # fmt: skip
-
-
-def _unplayed(graph: Graph, oracle: Oracle, sure: Sequence[Status | None]) -> tuple[str, ...]:
-    """What could not be compared, in words."""
-    out = [
-        f"behind {op} ({n} {'call' if n == 1 else 'calls'}): the twin has no rule for it"
-        for op, n in sorted(oracle.skipped.items())
-    ]
-    lost = [layer for layer in graph.layers if (s := sure[layer.output]) is not None and s.word == "unknown"]
-    if lost:
-        first = sure[lost[0].output]
-        reason = first.reason if first is not None else None
-        out.append(f"{len(lost)} layers from {lost[0].name} on are unknown ({reason})")
-    return tuple(out)
-
-
-def _alike(graph: Graph, other: Graph) -> bool:
+def alike(graph: Graph, other: Graph) -> bool:
+    """Whether two captures made the same calls."""
     return [(n.op, n.shape) for n in graph.nodes] == [(n.op, n.shape) for n in other.nodes]
+
+
+def left_out(names: Sequence[str], reason: str) -> list[Agreement]:
+    """Checks that could not be made."""
+    return [Agreement(name, "units", 0, 0, left_out=(reason,)) for name in names]
+
+
+def _words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
 
 
 def verify_spec(
@@ -343,17 +203,19 @@ def verify_spec(
     device: str,
     progress: Say,
 ) -> Verification:
-    """Run the oracles on a copy of the network that a spec names (`probes.verify`)."""
+    """Run all checks on a copy of the network that a spec names."""
     where = resolve(device)
-    module = live_module(spec)[0]
-    graph, _ = capture_spec(spec, tuple(size) if size else None, progress)
+    module = live_module(spec)[0].eval()
+    sizes = tuple(size) if size else None
+    graph, _ = capture_spec(spec, sizes, progress)
+    inputs = loaded_inputs(load(spec), module, sizes)
     progress("checking")
     return guarded(
         where,
         f"verifying {graph.name}",
         "Use a smaller --input-size, or --device cpu.",
         lambda: verify(
-            module.eval(), graph, units=units, cuts=cuts, seed=seed, seconds=seconds, macs=macs, device=where,
-            progress=progress,
+            module, graph, units=units, cuts=cuts, seed=seed, seconds=seconds, macs=macs, device=where,
+            inputs=inputs, progress=progress,
         ),
     )  # fmt: skip

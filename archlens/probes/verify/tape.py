@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from archlens.capture.forms import filled, tensors_in
+from archlens.capture.inputs import Inputs
 from archlens.capture.process import unfused_attention
 from archlens.capture.rows import Rows
 from archlens.capture.run import copy_to_meta
@@ -32,6 +33,7 @@ class Recorded:
         args: All arguments by position, keyword ones and defaults filled in.
         given: Positional and keyword arguments as they were given, to call `func` again.
         outs: Result tensors (for in-place calls, the target itself).
+        shapes: Of the results, as they were then: some are looked at in another way later.
         nodes: (node id, tensor) pairs that the capture knew after the call.
     """
 
@@ -40,6 +42,7 @@ class Recorded:
     args: tuple[Any, ...]
     given: tuple[tuple[Any, ...], dict[str, Any]]
     outs: list[Tensor]
+    shapes: list[tuple[int, ...]]
     nodes: list[tuple[int, Tensor]] = field(default_factory=list)
 
     @property
@@ -88,7 +91,9 @@ class _Notes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         full = filled(func._schema, args, kwargs)
         out = func(*args, **kwargs)
         name = func._schema.name.removeprefix("aten::")
-        entry = Recorded(func, name, full, (tuple(args), dict(kwargs)), list(tensors_in((out,))))
+        outs = list(tensors_in((out,)))
+        shapes = [tuple(t.shape) for t in outs]
+        entry = Recorded(func, name, full, (tuple(args), dict(kwargs)), outs, shapes)
         if entry.view and isinstance(full[0], Tensor):
             # A view that the capture moved to the meta device is still a view.
             for t in entry.outs:
@@ -102,29 +107,27 @@ class _Notes(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def record(
     model: nn.Module,
-    shapes: Sequence[Sequence[int]],
+    shapes: Sequence[Sequence[int]] | Inputs,
     *,
-    axes: Sequence[Sequence[int]] | None = None,
     name: str = "model",
 ) -> Tape:
     """Capture a network together with its calls.
 
     Args:
         model: Left as it is.
-        shapes: Of each positional input, batch included.
-        axes: Spatial dimensions of each input; default all but the first two.
+        shapes: Of each positional input, batch included; or all that it is called with.
+        name: Of the graph.
     """
     twin = copy_to_meta(model)
     twin.eval()
     rows = Rows(twin)
     tracer = Tracer(rows, real=False)
-    dtype = next((p.dtype for p in twin.parameters() if p.is_floating_point()), torch.float32)
-    inputs = [torch.empty(tuple(s), device="meta", dtype=dtype) for s in shapes]
-    given = axes or [tuple(range(2, len(s))) for s in shapes]
-    ids = [tracer.add_input(t, a) for t, a in zip(inputs, given, strict=True)]
+    given = _floats(twin, shapes) if not isinstance(shapes, Inputs) else shapes.meta()
+    inputs = [t for _, t in given.tensors()]
+    ids = [tracer.add_input(t, given.axes(t), key) for key, t in given.tensors()]
     notes = _Notes(tracer)
     with torch.no_grad(), unfused_attention(), rows.listening(), tracer, notes:
-        out = twin(*inputs)
+        out = twin(*given.args, **given.kwargs)
     ends = list(named(out))
     outputs = {key: node for key, t in ends if (node := tracer.tensors.node(t)) is not None}
     if notes.entries:  # tensors that were written through another view are read anew only here
@@ -140,6 +143,12 @@ def record(
             if entry.writes:
                 tape.written |= {tape.storage(t) for t in entry.outs}
     return tape
+
+
+def _floats(model: nn.Module, shapes: Sequence[Sequence[int]]) -> Inputs:
+    """Images in the model's own precision."""
+    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
+    return Inputs(tuple(torch.empty(tuple(s), device="meta", dtype=dtype) for s in shapes), {})
 
 
 def _storage(tensor: Tensor) -> int:

@@ -53,10 +53,12 @@ def convolution(args: Sequence[Any], shape: Sequence[int]) -> Any:
     """Equal weights: the mean over a group's channels, one window of ones, the same for all its outputs.
 
     Divided by the root of the taps: a chain of a hundred neither overflows in its middle nor vanishes at its
-    edges.
+    edges. A kernel or bias that depends on the image is read whole by every result of its channel.
     """
     x, weight, transposed, groups = args[0], args[1], bool(args[6]), int(args[8])
-    if isinstance(weight, Tensor) or not isinstance(x, Tensor):
+    if isinstance(weight, Tensor) or isinstance(args[2], Tensor):
+        return _dynamic(args, shape)
+    if not isinstance(x, Tensor):
         raise NotPlayed
     kernel = tuple(weight.shape[2:])
     if x.ndim == len(kernel) + 1:  # no batch
@@ -66,6 +68,21 @@ def convolution(args: Sequence[Any], shape: Sequence[int]) -> Any:
     out = torch.ops.aten.convolution(mean, ones, None, *args[3:6], transposed, args[7], groups)
     each = shape[1] // groups
     return out.unsqueeze(2).expand(-1, -1, each, *out.shape[2:]).reshape(tuple(shape))
+
+
+def _dynamic(args: Sequence[Any], shape: Sequence[int]) -> Any:
+    x, weight, bias, transposed, groups = args[0], args[1], args[2], bool(args[6]), int(args[8])
+    if transposed and groups > 1:
+        raise NotPlayed
+    still = Constant(weight, weight.device) if isinstance(weight, Tensor) else weight
+    out = torch.zeros(tuple(shape), dtype=torch.float64)
+    if isinstance(x, Tensor):
+        out = out + convolution([x, still, None, *args[3:]], shape)
+    line = [-1, *[1] * (len(weight.shape) - 2)]
+    if isinstance(weight, Tensor):
+        own = 1 if transposed else 0
+        out = out + weight.mean([d for d in range(weight.ndim) if d != own]).reshape(line)
+    return out + bias.reshape(line) if isinstance(bias, Tensor) else out
 
 
 def max_pool(n: int) -> Op:
@@ -138,7 +155,7 @@ def pad(args: Sequence[Any], _: Sequence[int]) -> Any:
 
 
 def identity(args: Sequence[Any], _: Sequence[int]) -> Any:
-    """Activations, batch norm with stored statistics, casts, dropout."""
+    """Activations, casts, dropout."""
     x = args[0]
     return x.clone(), torch.zeros(0), torch.zeros(0)
 
@@ -183,17 +200,6 @@ def filled(args: Sequence[Any], shape: Sequence[int]) -> Tensor:
     return total([args[0] * ~args[1].value.bool(), *args[2:]], shape)
 
 
-def reduction(args: Sequence[Any], shape: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """mean, sum, var, max, ... over dimensions: the mean."""
-    x, rest = args[0], args[1:]
-    if rest and isinstance(rest[0], (Tensor, Constant)):
-        return total(args, shape), torch.zeros(0)
-    dims = next((a for a in rest if isinstance(a, (list, tuple)) or type(a) is int), None)
-    over = [dims] if isinstance(dims, int) else list(dims or range(x.ndim))
-    out = x.mean(over).reshape(tuple(shape))
-    return out, out.clone()
-
-
 def layer_norm(args: Sequence[Any], _: Sequence[int]) -> tuple[Tensor, ...]:
     """The value and the mean over the last dimensions."""
     x = args[0]
@@ -231,17 +237,6 @@ def running(args: Sequence[Any], _: Sequence[int]) -> tuple[Tensor, Tensor]:
     return out, out.clone()
 
 
-def ordering(name: str, dim_at: int) -> Op:
-    """sort, topk: each result may be any of the values along a dimension."""
-
-    def rule(args: Sequence[Any], shape: Sequence[int]) -> tuple[Tensor, Tensor]:
-        at = 2 if name == "sort" and isinstance(args[1], (bool, type(None))) else dim_at  # sort.stable
-        out: Tensor = args[0].mean(int(args[at]), keepdim=True)
-        return out.expand(tuple(shape)).clone(), out.expand(tuple(shape)).clone()
-
-    return rule
-
-
 def glu(args: Sequence[Any], _: Sequence[int]) -> Tensor:
     """One half of a dimension gates the other."""
     a, b = args[0].chunk(2, int(args[1]))
@@ -255,6 +250,13 @@ def linear(args: Sequence[Any], shape: Sequence[int]) -> Tensor:
         raise NotPlayed
     x: Tensor = args[0].mean(-1, keepdim=True)
     return x.expand(tuple(shape)).clone()
+
+
+def embedding(args: Sequence[Any], shape: Sequence[int]) -> Tensor:
+    """A token looked up in a table: all features of its row."""
+    if not isinstance(args[1], Tensor):
+        raise NotPlayed
+    return args[1][..., None].expand(tuple(shape)).clone()
 
 
 def attention(args: Sequence[Any], shape: Sequence[int]) -> tuple[Tensor, ...]:
@@ -297,20 +299,15 @@ SELF = {
 SAME = {
     "relu", "relu6", "leaky_relu", "elu", "celu", "selu", "gelu", "silu", "mish", "sigmoid", "tanh",
     "hardtanh", "hardswish", "hardsigmoid", "softplus", "log_sigmoid", "log_sigmoid_forward", "threshold",
-    "softshrink", "hardshrink", "clamp_min", "clamp_max", "erf", "abs", "neg", "exp", "exp2", "expm1",
+    "softshrink", "hardshrink", "erf", "abs", "neg", "exp", "exp2", "expm1",
     "log", "log1p", "log2", "sqrt", "rsqrt", "sin", "cos", "square", "reciprocal", "floor", "ceil", "round",
     "sign", "trunc", "clone", "_to_copy", "isnan", "logical_not", "bitwise_not", "contiguous", "dropout",
-    "native_dropout", "alpha_dropout", "native_batch_norm", "_native_batch_norm_legit_no_training",
-    "_native_batch_norm_legit", "_batch_norm_no_update", "cudnn_batch_norm",
+    "native_dropout", "alpha_dropout",
 }  # fmt: skip
 TOTAL = {
     "add", "sub", "rsub", "maximum", "minimum", "pow", "lerp", "addcmul", "addcdiv", "_prelu_kernel",
     "atan2", "eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "bitwise_and", "bitwise_or",
-    "remainder", "fmod", "clamp", "copysign",
-}  # fmt: skip
-REDUCTIONS = {
-    "mean", "sum", "amax", "amin", "max", "min", "var", "std", "prod", "logsumexp", "linalg_vector_norm",
-    "argmax",
+    "remainder", "fmod", "clamp", "clamp_min", "clamp_max", "copysign",
 }  # fmt: skip
 
 OPS: dict[str, Op] = {
@@ -326,13 +323,9 @@ OPS: dict[str, Op] = {
     **dict.fromkeys(SAME, identity),
     **dict.fromkeys(TOTAL, total),
     **dict.fromkeys(("mul", "div", "floor_divide"), product),
-    **dict.fromkeys(REDUCTIONS, reduction),
     "constant_pad_nd": pad,
     "glu": glu,
     **dict.fromkeys(("cumsum", "cumprod", "cummax", "cummin", "logcumsumexp"), running),
-    "sort": ordering("sort", 1),
-    "argsort": ordering("sort", 1),
-    "topk": ordering("topk", 2),
     "where": chosen,
     "masked_fill": filled,
     "native_layer_norm": layer_norm,
@@ -340,6 +333,7 @@ OPS: dict[str, Op] = {
     **dict.fromkeys(("mm", "bmm"), matmul),
     **dict.fromkeys(("addmm", "baddbmm"), addmm),
     "linear": linear,
+    "embedding": embedding,
     "_scaled_dot_product_flash_attention_for_cpu": attention,
     "_scaled_dot_product_efficient_attention": attention,
 }  # fmt: skip

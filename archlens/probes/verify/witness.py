@@ -1,8 +1,9 @@
 """A witness that knows no rule: the user's own network, run for real, with some of its image changed.
 
 A unit that changes when a pixel does depends on that pixel, whatever anybody's rules say. The network runs in
-float64 on dense images, with its own weights and with random positive ones (which keep rectifiers open); what
-is changed is changed upwards and downwards. The opposite proves nothing: a maximum or a rectifier may absorb
+float64 on dense images, with its own weights and with random positive ones, large (they keep rectifiers open)
+and small without biases (they stay below the ceiling of those that have one); what is changed is changed
+upwards and downwards. The opposite proves nothing: a maximum or a rectifier may absorb
 one change, so a unit that does not answer may depend all the same. `archlens.capture` only says which node
 each tensor is.
 """
@@ -14,7 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from math import sqrt
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -31,7 +32,9 @@ from archlens.graph import Graph
 from archlens.probes.calls import plain_numbers
 
 Bools = NDArray[np.bool_]
-Change = Callable[[Tensor, int], Tensor]
+Weights = Literal["own", "large", "small"]
+KINDS: tuple[Weights, ...] = ("own", "large", "own", "small")
+"""Which weights each draw has, in turn."""
 UNFILLED = {
     "aten::empty",
     "aten::empty_like",
@@ -46,6 +49,10 @@ taken away again leave it."""
 
 class OtherWay(Exception):
     """The network made other calls than before: it decides by values."""
+
+
+class _Enough(Exception):
+    """All that is watched has been seen."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,7 @@ class _Draw:
     inputs: Inputs
     values: dict[int, Tensor] = field(default_factory=dict)
     sizes: dict[int, float] = field(default_factory=dict)
+    changes: int = 0
 
     def remember(self, node: int, value: Tensor) -> None:
         """Keep a node's value, and what its elements are like."""
@@ -87,6 +95,8 @@ class _Following(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
+        if func._schema.name == "aten::alias":  # also made to name module calls without any, while learning
+            return out
         if func._schema.name in UNFILLED:  # memory as it was: nothing that anybody may depend on
             for t in tensors_in((out,)):
                 t.zero_()
@@ -100,52 +110,72 @@ class Witness:
 
     Attributes:
         graph: The capture that node ids refer to.
+        draws: How many images changes are made to.
     """
 
     def __init__(
         self,
         model: nn.Module,
-        sizes: Sequence[Sequence[int]],
+        sizes: Sequence[Sequence[int]] | Inputs,
         *,
         draws: int = 8,
         seed: int = 0,
         keep: Collection[int] | None = None,
     ) -> None:
-        """Run the network once to learn its calls, and once for every draw.
+        """Run the network once to learn its calls.
 
         Args:
             model: Left as it is; parameters without values get random ones.
-            sizes: (C, *spatial) of each input.
+            sizes: (C, *spatial) of each input, or what the model is called with.
             draws: Images that changes are made to, half of them through positive weights.
             seed: Of images and weights.
             keep: Nodes to watch; default all.
         """
-        self.rng = torch.Generator().manual_seed(seed)
-        models = [_valued(model, self.rng, positive) for positive in (False, True)]
-        first = self._image(from_sizes(sizes, models[0]).on(_in_double), 0)
-        self.graph, self._sites, self._names = _learnt(models[0], first)
-        if keep is not None:
-            wanted = frozenset(keep)
-            self._sites = {
-                k: own for k, v in self._sites.items() if (own := [s for s in v if s.node in wanted])
-            }
-        self._draws = []
-        for k in range(draws):
-            draw = _Draw(models[k % 2], first if k == 0 else self._image(first, k))
-            with suppress(OtherWay):  # an image that the network decides about otherwise shows nothing
+        self.draws, self._seed = draws, seed
+        self._model = model
+        self._models: dict[Weights, nn.Module] = {}
+        own = self._with("own")
+        given = sizes if isinstance(sizes, Inputs) else from_sizes(sizes, own)
+        self._first = _image(given, 0, _generator(seed, 0))
+        self.graph, self._all, self._names = _learnt(own, self._first)
+        self.watch(keep)
+
+    def watch(self, nodes: Collection[int] | None) -> None:
+        """Look at these nodes only, and run no further than the last of them; None: at all."""
+        wanted = None if nodes is None else frozenset(nodes)
+        self._sites = {
+            call: own
+            for call, sites in self._all.items()
+            if (own := [s for s in sites if wanted is None or s.node in wanted])
+        }
+        self._end = max(self._sites, default=0)
+        self._kept: dict[int, _Draw] = {}
+
+    def _with(self, weights: Weights) -> nn.Module:
+        """A copy of the network, made when it is first asked for."""
+        if weights not in self._models:
+            rng = _generator(self._seed, 0, KINDS.index(weights))
+            self._models[weights] = _valued(self._model, rng, weights)
+        return self._models[weights]
+
+    def drawn(self, turn: int) -> int:
+        """Run one image unchanged and remember what its units are, until `forget`.
+
+        Returns:
+            How many of the watched nodes it gave values to.
+        """
+        if turn not in self._kept:
+            image = _image(self._first, turn, _generator(self._seed, 1 + turn))
+            draw = self._kept[turn] = _Draw(self._with(KINDS[turn % len(KINDS)]), image)
+            with suppress(OtherWay):  # what lies behind a decision that falls otherwise has no values
                 self._run(draw, draw.inputs, draw.remember)
-                self._draws.append(draw)
+        return len(self._kept[turn].values)
 
-    def _image(self, like: Inputs, k: int) -> Inputs:
-        """Dense values: of both signs, or all positive."""
-
-        def fresh(t: Tensor) -> Tensor:
-            if not t.is_floating_point():
-                return torch.randint(0, 2, t.shape, generator=self.rng).to(t.dtype)
-            noise = torch.randn(t.shape, generator=self.rng, dtype=torch.float64)
-            return (noise if k // 2 % 2 == 0 else noise.abs() * 0.5 + 0.2).to(t.dtype)
-
-        return like.on(fresh)
+    def forget(self, turn: int) -> None:
+        """Let go of the values of one image, and of its weights where they are drawn again at need."""
+        self._kept.pop(turn, None)
+        if (weights := KINDS[turn % len(KINDS)]) != "own":
+            self._models.pop(weights, None)
 
     def _run(self, draw: _Draw, inputs: Inputs, take: Callable[[int, Tensor], None]) -> None:
         def show(call: int, func: Any, involved: list[Tensor]) -> None:
@@ -155,10 +185,13 @@ class Witness:
                 value = involved[site.place]
                 if not (value.is_conj() or value.is_neg()):  # views that are not what their memory says
                     take(site.node, value)
+            if call == self._end and call + 1 < len(self._names):
+                raise _Enough
 
         # A copy: networks may write into their input.
         given = inputs.on(lambda t: t.clone())
-        with torch.no_grad(), _drawing_alike(), unfused_attention(), _Following(show):
+        following = _Following(show)
+        with suppress(_Enough), torch.no_grad(), _drawing_alike(), unfused_attention(), following:
             draw.model(*given.args, **given.kwargs)
 
     def answers(self, where: Bools, origin: int = 0) -> Iterator[dict[int, Bools]]:
@@ -172,34 +205,38 @@ class Witness:
             Node id -> (*positions) whether that unit changed, over its channels; nodes of another shape than
             before, or behind a decision that fell otherwise, are missing.
         """
-        node = self.graph.nodes[self.graph.inputs[origin]]
+        for turn in range(self.draws):
+            yield self.answer(turn, where, origin)
+
+    def answer(self, turn: int, where: Bools, origin: int = 0) -> dict[int, Bools]:
+        """The same of one draw."""
+        self.drawn(turn)
+        draw, node = self._kept[turn], self.graph.nodes[self.graph.inputs[origin]]
+        rng = _generator(self._seed, 1 + turn, 1 + draw.changes)
+        draw.changes += 1
         mask = torch.as_tensor(np.ascontiguousarray(where)).reshape(
             [n if d in node.positions else 1 for d, n in enumerate(node.shape)]
         )
-        for turn, draw in enumerate(self._draws):
-            sign = 1.0 if (turn // 2 + turn) % 2 == 0 else -1.0
-            image = draw.inputs.tensors()[origin][1]
-            if image.is_floating_point():
-                size = 0.5 + 2 * torch.rand(image.shape, generator=self.rng, dtype=torch.float64)
-                other = image + (sign * size).to(image.dtype)
-            else:
-                other = torch.randint(0, 2, image.shape, generator=self.rng).to(image.dtype)
-            changed = torch.where(mask, other, image)
-            yield self._changed(draw, _exchanged(draw.inputs, image, changed))
+        sign = 1.0 if (turn // 2 + turn) % 2 == 0 else -1.0
+        image = draw.inputs.tensors()[origin][1]
+        if image.is_floating_point():
+            size = 0.5 + 2 * torch.rand(image.shape, generator=rng, dtype=torch.float64)
+            other = image + (sign * size).to(image.dtype)
+        else:
+            other = torch.randint(0, 2, image.shape, generator=rng).to(image.dtype)
+        changed = torch.where(mask, other, image)
+        return self._changed(draw, _exchanged(draw.inputs, image, changed))
 
     def _changed(self, draw: _Draw, inputs: Inputs) -> dict[int, Bools]:
         found: dict[int, Bools] = {}
 
         def take(node: int, value: Tensor) -> None:
             before = draw.values.get(node)
-            if (
-                before is None
-                or before.shape != value.shape
-                or tuple(value.shape) != self.graph.nodes[node].shape
-            ):
+            shape = tuple(value.shape)
+            if before is None or before.shape != shape or shape != self.graph.nodes[node].shape:
                 return
             if value.is_floating_point() or value.is_complex():
-                moved = (value - before).abs() > FAINT * max(draw.sizes[node], 1e-30)
+                moved = (value - before).abs() > FAINT * max(draw.sizes[node], 1e-290)
                 moved |= value.isnan() != before.isnan()
             else:
                 moved = value != before
@@ -223,12 +260,29 @@ def _drawing_alike() -> Iterator[None]:
         torch.default_generator.set_state(before)
 
 
+def _generator(*seeds: int) -> torch.Generator:
+    """Random numbers of their own for each image and each change, in whatever order they are asked for."""
+    mixed = int(np.random.SeedSequence(seeds).generate_state(1)[0])
+    return torch.Generator().manual_seed(mixed)
+
+
+def _image(like: Inputs, k: int, rng: torch.Generator) -> Inputs:
+    """Dense values: of both signs, or all positive. What is not the first input and has values keeps them."""
+    first = like.tensors()[0][1]
+
+    def fresh(t: Tensor) -> Tensor:
+        if t is not first and not t.is_meta:
+            return plain_numbers(t)
+        if not t.is_floating_point():
+            return torch.randint(0, 2, t.shape, generator=rng).to(t.dtype)
+        noise: Tensor = torch.randn(t.shape, generator=rng, dtype=torch.float64)
+        return noise if k // 2 % 2 == 0 else noise.abs() * 0.5 + 0.2
+
+    return like.on(fresh)
+
+
 def _exchanged(inputs: Inputs, old: Tensor, new: Tensor) -> Inputs:
     return inputs.on(lambda t: new if t is old else t)
-
-
-def _in_double(t: Tensor) -> Tensor:
-    return t.double() if t.is_floating_point() else t
 
 
 def _learnt(model: nn.Module, inputs: Inputs) -> tuple[Graph, Mapping[int, list[_Site]], list[Any]]:
@@ -254,11 +308,15 @@ def _learnt(model: nn.Module, inputs: Inputs) -> tuple[Graph, Mapping[int, list[
     return rows.graph("witness", tracer.nodes, ids, outputs), sites, names
 
 
-def _valued(model: nn.Module, rng: torch.Generator, positive: bool) -> nn.Module:
+def _valued(model: nn.Module, rng: torch.Generator, weights: Weights) -> nn.Module:
     """A copy on the CPU in float64, with its own weights or with random positive ones."""
     memo: dict[int, Any] = {}
-    for p in model.parameters():
-        memo[id(p)] = nn.Parameter(_values(p, rng, positive), requires_grad=p.requires_grad)
+    for name, p in model.named_parameters():
+        value = _values(p, rng, weights != "own")
+        if weights == "small" and value.is_floating_point():
+            # Without biases all scales with the image: it may shrink on its way and is seen all the same.
+            value *= 0.0 if name.endswith("bias") else 0.5 if p.ndim > 1 else 1.0
+        memo[id(p)] = nn.Parameter(value, requires_grad=p.requires_grad)
     for name, b in model.named_buffers():
         if id(b) not in memo:
             memo[id(b)] = _buffer(name, b)
