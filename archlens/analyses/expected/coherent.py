@@ -109,7 +109,7 @@ def _wanted(graph: Graph, node: int, dependent: list[bool]) -> set[int]:
 def _node(fwd: Forward, node: Node, edges: list[tuple[int, Edge]], tangents: dict[int, _Tangent]) -> _Tangent:
     """A node's change is the sum of what its edges bring; branches are independent."""
     parts = [_edge(fwd, node, k, e, tangents[e.source]) for k, e in edges]
-    chain = fwd.at(node.id).chain
+    chain = fwd.at(node.id).chain if node.op == "add" else None  # what renames a sum has its chain, too
     ties = [1.0 if chain is None or k != chain.skip else _tied(chain) for k, _ in edges]
     own = sum((p.own * c for p, c in zip(parts, ties, strict=True)), start=np.zeros(()))
     squares = (p.across**2 * c**2 for p, c in zip(parts, ties, strict=True))

@@ -26,6 +26,7 @@ from archlens.analyses.expected.forward.transfer import (
     fan_in,
     fan_out,
     function,
+    renames,
     role,
     shaped_steps,
 )
@@ -83,7 +84,7 @@ def walk_back(
             queue = arriving.setdefault(edge.source, [])
             law = fwd.at(edge.source)
             own = fwd.at(node.id)
-            if (own.chain is not None and index == own.chain.skip) or _passes(node):
+            if _passes(fwd, node) or (own.chain is not None and index == own.chain.skip):
                 _join(queue, arrivals)
             elif role(node) == "activation" and (law.chain or any(w is not None for _, w in arrivals)):
                 _join(queue, [_conditional(fwd, node, law, own, a) for a in arrivals])
@@ -92,9 +93,9 @@ def walk_back(
     return out
 
 
-def _passes(node: Node) -> bool:
-    """Whether a node is its source under another name."""
-    return node.op in ("identity", "copy", "dropout") and len(node.edges) == 1 and not node.edges[0].steps
+def _passes(fwd: Forward, node: Node) -> bool:
+    """Whether a node hands on what it is given: another name, or batch norm that divides by 1."""
+    return renames(node) or (role(node) == "batch_norm" and fwd.premises.statistics == "frozen")
 
 
 def _join(queue: list[Arrival], new: list[Arrival]) -> None:

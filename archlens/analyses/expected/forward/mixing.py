@@ -182,7 +182,7 @@ def max_pool(walk: Forward, node: Node) -> Moments:
             jump[s.axis] *= jump_factor(s.step, n_in)
             profile[s.axis] = averaged(profile[s.axis], matrix(s.step.geometry, n_in, s.step.size))
     if len(kernel) != len(law.jump) or int(np.prod(kernel)) == 1:
-        return replace(law, jump=tuple(jump), profile=tuple(profile))
+        return replace(law, jump=tuple(jump), profile=tuple(profile), chain=None)
     best = winner(law, walk, kernel)
     first, second = best.expect(best.value(best.u)), best.expect(best.value(best.u) ** 2)
     root = np.sqrt(best.common)

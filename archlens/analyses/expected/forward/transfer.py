@@ -87,6 +87,11 @@ def role(node: Node) -> Role:
     return "unknown"
 
 
+def renames(node: Node) -> bool:
+    """Whether a node is its source under another name: the same values at the same places."""
+    return node.op in ("identity", "copy", "dropout") and len(node.edges) == 1 and not node.edges[0].steps
+
+
 def function(node: Node) -> Activation | None:
     """The scalar function of an activation node, where there is a formula for it."""
     name = node.attrs.get("function")

@@ -36,7 +36,14 @@ from archlens.analyses.expected.forward.state import (
     natural_correlation,
     scaled,
 )
-from archlens.analyses.expected.forward.transfer import ShapedStep, function, role, shaped_steps, weights
+from archlens.analyses.expected.forward.transfer import (
+    ShapedStep,
+    function,
+    renames,
+    role,
+    shaped_steps,
+    weights,
+)
 from archlens.analyses.fields.taps import matrix
 from archlens.analyses.fields.walks import Walks
 from archlens.graph import Along, Edge, Full, Graph, Grouped, Node, Pad, TransposedWindow, Window
@@ -92,7 +99,7 @@ def _random(walk: Forward, node: Node) -> Moments:
         if isinstance(g, (Window, TransposedWindow)):
             phases = g.stride if isinstance(g, TransposedWindow) else 1
             taps, same = g.kernel / phases, same / phases
-            here = profile[taken.axis] if taken.axis >= 0 else np.ones(n_in)
+            here = _profile_over(profile, taken)
             read = matrix(g, n_in, step.size).apply(here, 0) / taps
             own *= read.mean()
             means = _tap_means(g, np.sqrt(here), step.size)
@@ -109,6 +116,13 @@ def _random(walk: Forward, node: Node) -> Moments:
     cov = gain * (base * cross + (law.cov - law.common) * own * same)
     cov[1] = gain * law.second * own
     return Moments(0.0, cov, tuple(jump), tuple(profile), tuple(lean))
+
+
+def _profile_over(profile: Sequence[Floats], taken: ShapedStep) -> Floats:
+    """The profile along a step's dimension; flat where the dimension is no whole axis of the input."""
+    n = taken.before[taken.step.dim] if isinstance(taken.step, Along) else 0
+    known = taken.axis >= 0 and len(profile[taken.axis]) == n
+    return profile[taken.axis] if known else np.ones(n)
 
 
 def _tap_means(g: Window | TransposedWindow, values: Floats, n_out: int) -> Floats:
@@ -200,7 +214,7 @@ def _linear(walk: Forward, node: Node) -> Moments:
     # Parts that lie side by side along the channels (a concat): moments add up by their shares.
     shares = [_channel_share(walk.graph, e) for e in node.edges]
     if len(parts) == 1 and shares[0] == 1:
-        return parts[0]
+        return parts[0] if renames(node) else replace(parts[0], chain=None)  # how a sum is made up is its own
     mean = sum(s * p.mean for p, s in zip(parts, shares, strict=True))
     raw = np.sum([s * (p.cov + p.mean**2) for p, s in zip(parts, shares, strict=True)], axis=0)
     return Moments(mean, raw - mean**2, finest(parts), blended(parts, shares))
@@ -232,7 +246,7 @@ def _channel_share(graph: Graph, edge: Edge) -> float:
 
 def _mixing(step: Along) -> bool:
     """Whether a step along channels averages them instead of moving them."""
-    return isinstance(step.geometry, (Window, Full, Grouped, Pad))
+    return isinstance(step.geometry, (Window, Full, Grouped))
 
 
 def carried(walk: Forward, node: Node, edge: Edge) -> Moments:
@@ -253,17 +267,18 @@ def _along(node: Node, law: Moments, taken: ShapedStep) -> Moments:
     assert isinstance(step, Along)
     n_in = taken.before[step.dim]
     if taken.positional:
-        if isinstance(step.geometry, Pad) and step.geometry.mode == "constant":
-            inside = min(1.0, n_in / step.size)
-            cov = inside**2 * (law.cov + law.mean**2) - (inside * law.mean) ** 2
-            cov[1] = inside * law.second - (inside * law.mean) ** 2
-            return replace(law, mean=inside * law.mean, cov=cov, before=None)
         if taken.axis < 0:
             return law
         jump, profile = list(law.jump), list(law.profile)
+        if isinstance(step.geometry, Pad) and step.geometry.mode == "constant":
+            # The law stays that of the values inside; the profile tells where there are none. A convolution
+            # that reads on then finds what it would find with as much padding of its own.
+            inside = matrix(step.geometry, n_in, step.size)
+            profile[taken.axis] = inside.apply(_profile_over(profile, taken), 0)
+            return replace(law, profile=tuple(profile), lean=None)
         jump[taken.axis] *= jump_factor(step, n_in)
         profile[taken.axis] = averaged(profile[taken.axis], weights(node, step, n_in))
-        return replace(law, jump=tuple(jump), profile=tuple(profile))
+        return replace(law, jump=tuple(jump), profile=tuple(profile), lean=None)
     if isinstance(step.geometry, Window) or (isinstance(step.geometry, Full) and n_in > 1):
         a = weights(node, step, n_in)  # an average over channels: their variances shrink
         squares = a.squares / step.size
