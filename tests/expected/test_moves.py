@@ -131,3 +131,68 @@ def test_an_even_kernel_pads_one_side_more() -> None:
     use = lens.used(lens.field(node), coherent=True)
     assert use.sides is not None
     assert 6 < use.sides[95] < 7
+
+
+class Rows(nn.Module):
+    """A linear layer along the rows, between convolutions."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.first, self.rows = nn.Conv2d(3, 16, 3, padding=1), nn.Linear(side, side)
+        self.last = nn.Conv2d(16, 8, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.last(F.relu(self.rows(F.relu(self.first(x)))))
+        return out
+
+
+class Vector(nn.Module):
+    """A classifier that flattens its map, with a head of its own; the vector as a map of one place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        first, second = nn.Conv2d(3, 32, 3, padding=1), nn.Conv2d(32, 32, 3, padding=1)
+        self.trunk = nn.Sequential(first, nn.ReLU(), nn.MaxPool2d(2), second, nn.ReLU(), nn.MaxPool2d(4))
+        self.flat = nn.Flatten()
+        self.head = nn.Sequential(nn.Linear(512, 32), nn.ReLU(), nn.Linear(32, 5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.head(self.flat(self.trunk(x)))
+        return out[:, :, None, None]
+
+
+@pytest.mark.parametrize(("model", "side"), [(Rows(24), 24), (Vector(), 32)])
+def test_linear_layers_over_places_agree_with_samples(model: nn.Module, side: int) -> None:
+    graph = capture_module(model, (3, side, side))
+    expected = expected_erf(forward(Walks(graph)), main_output(graph))
+    assert expected.energy is not None
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    sampled = monte_carlo(model, side, 100, batch=1)
+    torch.set_num_threads(threads)
+    theory = centred_sides(expected.energy, expected.centre, SHARES)
+    assert theory == pytest.approx(centred_sides(sampled.energy, expected.centre, SHARES), rel=0.05)
+    assert expected.gain == pytest.approx(sampled.gain[0], rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("model", "size"),
+    [
+        (nn.Linear(9, 3), (3, 9, 9)),
+        (nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Linear(9, 3)), (3, 9, 9)),
+        (nn.Sequential(nn.Flatten(), nn.Linear(243, 7), nn.ReLU(), nn.Linear(7, 2)), (3, 9, 9)),
+        (
+            nn.Sequential(nn.Conv1d(3, 8, 3), nn.Flatten(), nn.Linear(240, 5), nn.ReLU(), nn.Linear(5, 3)),
+            (3, 32),
+        ),
+        (Vector(), (3, 32, 32)),
+    ],
+)
+def test_every_map_on_the_way_has_figures(model: nn.Module, size: tuple[int, ...]) -> None:
+    walks = Walks(capture_module(model, size))
+    lens, node = Lens(walks), main_output(walks.graph)
+    for origin in range(node):
+        found = lens.field(node, None, origin)
+        if walks.graph.nodes[origin].positions:
+            assert len(found.centre) == len(walks.graph.nodes[origin].map_size)
+            assert lens.used(found, coherent=True).known

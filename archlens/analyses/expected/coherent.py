@@ -113,8 +113,14 @@ def _node(fwd: Forward, node: Node, edges: list[tuple[int, Edge]], tangents: dic
     ties = [1.0 if chain is None or k != chain.skip else _tied(chain) for k, _ in edges]
     own = sum((p.own * c for p, c in zip(parts, ties, strict=True)), start=np.zeros(()))
     squares = (p.across**2 * c**2 for p, c in zip(parts, ties, strict=True))
-    across = np.sqrt(sum(squares, start=np.zeros(())))
-    return _Tangent(np.asarray(own), np.asarray(across))
+    whole = (own, sum(squares, start=np.zeros(())))
+    own, across = (_over_channels(node, np.asarray(v)) for v in whole)
+    return _Tangent(own, np.sqrt(across))
+
+
+def _over_channels(node: Node, values: Floats) -> Floats:
+    """Mean over the channels: a reshape may have told them apart, or made them of places."""
+    return np.asarray(values.mean(node.others, keepdims=True)) if values.ndim else values
 
 
 def _tied(chain: Chain) -> float:
@@ -208,8 +214,14 @@ def _random(fwd: Forward, node: Node, steps: Sequence[ShapedStep], t: _Tangent) 
                 if node.attrs.get("transposed"):
                     count /= getattr(step.geometry, "stride", 1)
             taps *= count
+        else:  # channels that a reshape told apart: the layer's own are one again
+            own, across = own.mean(step.dim, keepdims=True), _rms(across, step.dim)
     gain = fwd.premises.gain
     return _Tangent(own * gain / taps, across / taps * np.sqrt(gain)) if channels else t
+
+
+def _rms(values: Floats, dim: int) -> Floats:
+    return np.asarray(np.sqrt((values**2).mean(dim, keepdims=True)))
 
 
 def _max_pool(fwd: Forward, node: Node, steps: Sequence[ShapedStep], t: _Tangent) -> _Tangent:
@@ -242,7 +254,9 @@ def _step(node: Node, taken: ShapedStep, t: _Tangent) -> _Tangent:
         if isinstance(step.geometry, Full) and n_in == 1:
             return t
         share = a.squares / step.size
-        return _Tangent(t.own * share, t.across * np.sqrt(share))
+        return _Tangent(
+            t.own.mean(step.dim, keepdims=True) * share, _rms(t.across, step.dim) * np.sqrt(share)
+        )
     if node.op in ("pixel_shuffle", "pixel_unshuffle", "unfold", "fold") and hasattr(step.geometry, "kernel"):
         a = matrix(step.geometry, n_in, step.size)
         if node.op in ("pixel_unshuffle", "unfold"):  # each channel reads one of the window's places
