@@ -26,8 +26,15 @@ from archlens.analyses.expected.field import LARGE, delta
 from archlens.analyses.expected.forward import flattening, transfer
 from archlens.analyses.expected.forward.activations import pair, single
 from archlens.analyses.expected.forward.gates import Chain
-from archlens.analyses.expected.forward.state import EPS, Forward, Moments
-from archlens.analyses.expected.forward.transfer import ShapedStep, fan_in, function, role, shaped_steps
+from archlens.analyses.expected.forward.state import Forward, Moments
+from archlens.analyses.expected.forward.transfer import (
+    ShapedStep,
+    carrying,
+    fan_in,
+    function,
+    role,
+    shaped_steps,
+)
 from archlens.analyses.expected.forward.walk import carried, deviation, slope_of_power
 from archlens.analyses.fields.taps import Taps, matrix
 from archlens.analyses.fields.visible import reshape_like
@@ -82,8 +89,8 @@ def respond(
             continue
         edges = [
             (k, e)
-            for k, e in enumerate(n.edges)
-            if e.source in tangents and (n.id not in only or k in only[n.id])
+            for k in carrying(n)
+            if (e := n.edges[k]).source in tangents and (n.id not in only or k in only[n.id])
         ]
         if edges:
             tangents[n.id] = _node(fwd, n, edges, tangents)
@@ -138,13 +145,13 @@ def _edge(fwd: Forward, node: Node, index: int, edge: Edge, t: _Tangent) -> _Tan
         return _max_pool(fwd, node, steps, t)
     for taken in steps:
         t = _step(node, taken, t)
-    if kind == "batch_norm":
-        return _batch_norm(fwd, node, t)
+    if kind in ("batch_norm", "layer_norm"):
+        return _norm(fwd, node, t)
     own, across = _slopes(fwd, node, index, law)
     return _Tangent(t.own * own, t.across * np.sqrt(max(across, 0.0)))
 
 
-def _batch_norm(fwd: Forward, node: Node, t: _Tangent) -> _Tangent:
+def _norm(fwd: Forward, node: Node, t: _Tangent) -> _Tangent:
     """Division by the deviation, which a coherent change may share with the images: see `flattening`."""
     factor = statistics_factors(fwd, node)[0] / deviation(fwd, node)
     flat = fwd.flat.get(node.id, flattening.NONE)
@@ -161,9 +168,6 @@ def _far(values: Floats) -> float:
 def _slopes(fwd: Forward, node: Node, index: int, law: Moments) -> tuple[float, float]:
     """E f'^2 at one place, E f' f' at two."""
     kind = role(node)
-    if kind == "layer_norm":
-        factor = 1.0 / (law.variance + EPS)
-        return factor, factor
     if kind == "activation":
         f = function(node)
         assert f is not None

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from archlens.analyses.expected.backward.lags import Band, collected, step, times, total, zero_lag
 from archlens.analyses.expected.backward.max_pools import max_pool, winner_slope
 from archlens.analyses.expected.backward.transposed import broadcast, summed
-from archlens.analyses.expected.forward import flattening, gates, walk
+from archlens.analyses.expected.forward import flattening, gates, norms, walk
 from archlens.analyses.expected.forward.activations import pair_at, single
-from archlens.analyses.expected.forward.state import EPS, Forward, Moments
+from archlens.analyses.expected.forward.state import Forward, Moments
 from archlens.analyses.expected.forward.transfer import (
     ShapedStep,
+    carrying,
     fan_in,
     fan_out,
     function,
@@ -78,7 +79,8 @@ def walk_back(
         if not mixing[node.id]:
             arrivals = [({zero_lag(node): b[zero_lag(node)]}, w) for b, w in arrivals]
         band = _pruned(total([b for b, _ in arrivals]), node)
-        for index, edge in enumerate(node.edges):
+        for index in carrying(node):
+            edge = node.edges[index]
             if not dependent[edge.source] or (node.id in only and index not in only[node.id]):
                 continue
             queue = arriving.setdefault(edge.source, [])
@@ -189,10 +191,8 @@ def _scaled(fwd: Forward, node: Node, index: int, band: Band) -> Band:
     if kind == "random":
         variance = fwd.premises.gain / fan_in(node)
         return times(band, variance * fan_out(node))
-    if kind == "batch_norm":
-        return _batch_norm(fwd, node, band)
-    if kind == "layer_norm":
-        return times(band, 1.0 / (law.variance + EPS))
+    if kind in ("batch_norm", "layer_norm"):
+        return _norm(fwd, node, band)
     if kind == "activation":
         return _gated(fwd, node, law, band)
     if kind in ("product", "divide") and len(node.edges) == 1:
@@ -249,7 +249,7 @@ def _modulated(fwd: Forward, node: Node, other: Edge, band: Band) -> Band:
     return out
 
 
-def _batch_norm(fwd: Forward, node: Node, band: Band) -> Band:
+def _norm(fwd: Forward, node: Node, band: Band) -> Band:
     """Division by the input's deviation."""
     own, rest = statistics_factors(fwd, node)
     flat = fwd.flat.get(node.id, flattening.NONE).energy
@@ -257,24 +257,34 @@ def _batch_norm(fwd: Forward, node: Node, band: Band) -> Band:
     if rest:
         zero = zero_lag(node)
         here = band[zero]
-        every = broadcast(summed(here, tuple(range(len(here.shape)))), tuple(here.shape))
+        dims = tuple(range(len(here.shape)))
+        if role(node) == "layer_norm":
+            dims = norms.over(node).dims
+        every = broadcast(summed(here, dims), tuple(here.shape))
         band[zero] = here * (1 - rest / own) + every * (rest / own)
     return band
 
 
 def statistics_factors(fwd: Forward, node: Node) -> tuple[float, float]:
-    """What batch statistics over few values do to the gradient's energy: at its own place, and elsewhere.
+    """What statistics over few values do to the gradient's energy: at its own place, and at any other.
 
-    The deviation of n values varies, E 1/s^2 = (n - 1) / (n - 3) for Gaussian ones; in training the gradient
-    also flows through the mean and the deviation, which takes energy away and spreads a little over all.
+    The deviation of n values varies, E 1/s^2 = (n - 1) / (n - 3) for Gaussian ones; in training (and with
+    statistics of one image always) the gradient also flows through the mean and the deviation, which takes
+    energy away and spreads a little over all.
     """
+    if role(node) == "layer_norm":
+        return norms.factors(fwd, node)
     if fwd.premises.batch is None or fwd.premises.statistics == "frozen":
         return 1.0, 0.0
     n = fwd.premises.batch * float(np.prod(node.map_size, initial=1.0))
+    if fwd.premises.statistics == "calibrated" and n > 3:
+        return (n - 1) / (n - 3), 0.0
+    return _spread(n)
+
+
+def _spread(n: float) -> tuple[float, float]:
     if n <= 3:
         return 1.0, 0.0
-    if fwd.premises.statistics == "calibrated":
-        return (n - 1) / (n - 3), 0.0
     own = (n - 1) * (n - 2) / ((n + 1) * (n - 3))
     rest = 2 * (n - 2) / ((n - 3) * (n - 1) * (n + 1))
     share = (n - 1) / n

@@ -18,7 +18,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from archlens.analyses.expected.forward import flattening
+from archlens.analyses.expected.forward import flattening, norms
 from archlens.analyses.expected.forward.activations import pair, single
 from archlens.analyses.expected.forward.gates import Chain, rectified_normal
 from archlens.analyses.expected.forward.mixing import image_mean, max_pool, resampled, resamples
@@ -170,17 +170,14 @@ def _removed(walk: Forward, law: Moments, node: Node) -> float:
 
 
 def deviation(walk: Forward, node: Node) -> float:
-    """The variance that a batch norm divides by."""
+    """The variance that a norm divides by."""
+    if role(node) == "layer_norm":
+        return norms.deviation(walk, node)
     source = node.edges[0].source
     law = walk.at(source)
     if walk.premises.statistics == "frozen":
         return 1.0
     return law.variance - _removed(walk, law, walk.graph.nodes[source]) + EPS
-
-
-def _layer_norm(walk: Forward, node: Node) -> Moments:
-    law = walk.at(node.edges[0].source)
-    return scaled(law, 0.0, law.cov / (law.variance + EPS))
 
 
 def _activation(walk: Forward, node: Node) -> Moments:
@@ -330,7 +327,7 @@ _RULES: dict[str, Rule] = {
     "random": _random,
     "linear": _linear,
     "batch_norm": _batch_norm,
-    "layer_norm": _layer_norm,
+    "layer_norm": norms.layer_norm,
     "activation": _activation,
     "max_pool": max_pool,
     "product": _product,

@@ -1,0 +1,109 @@
+"""Normalisation by statistics of the same image: layer, group and instance norm.
+
+y = (x - m) / s, with m and s taken over k channels and, of a map, over places. A channel's mean over the
+places of an image varies by the mean M of its covariances over all pairs of places; the mean over k
+independent channels by M / k. That is taken away from every covariance, and what is left of the variance is
+divided by. What is common to the channel's values over all images stays, but for one part in k: unlike batch
+norm, these do not take a channel's constant away.
+
+The gradient through m and s (the `gate` edge) is of the order of one part in the number n of values: it takes
+2 / n of the energy away and spreads as much evenly: `factors`, and no path of its own is followed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from archlens.analyses.expected.forward.flattening import inverse
+from archlens.analyses.expected.forward.mixing import image_mean
+from archlens.analyses.expected.forward.state import EPS, Forward, Moments
+from archlens.graph import Along, Grouped, Node
+
+
+@dataclass(frozen=True)
+class Over:
+    """What a norm's statistics are taken over: so many channels, and these position dimensions."""
+
+    channels: int
+    dims: tuple[int, ...]
+    places: int
+
+    @property
+    def count(self) -> int:
+        """Values that share a mean and a deviation."""
+        return self.channels * self.places
+
+
+def over(node: Node) -> Over:
+    """Read off the steps of the norm's second edge."""
+    channels, dims = 1, []
+    for edge in node.edges[1:]:
+        for step in edge.steps:
+            if not isinstance(step, Along) or step.dim in dims:
+                continue
+            if step.dim in node.positions:
+                dims.append(step.dim)
+            elif isinstance(step.geometry, Grouped):
+                channels *= node.shape[step.dim] // step.geometry.groups
+            elif step.size == 1:
+                channels *= node.shape[step.dim]
+    return Over(channels, tuple(dims), prod(node.shape[d] for d in dims))
+
+
+def removed(walk: Forward, node: Node) -> float:
+    """The covariance that subtracting the mean takes away, at all distances alike."""
+    law, statistics = walk.at(node.edges[0].source), over(node)
+    whole = image_mean(walk, law, node, statistics.dims) if statistics.dims else 0.0
+    return whole / statistics.channels
+
+
+def deviation(walk: Forward, node: Node) -> float:
+    """The variance that is divided by."""
+    law, statistics = walk.at(node.edges[0].source), over(node)
+    if not statistics.dims:
+        return law.variance * (1 - 1 / max(statistics.channels, 2)) + EPS
+    return max(law.variance - removed(walk, node), 0.0) + EPS
+
+
+def factors(walk: Forward, node: Node) -> tuple[float, float]:
+    """What the statistics do to a gradient's energy beside dividing it by the deviation: at its own place,
+    and at any other that they are taken over.
+
+    Of n values, 2 / n of the energy go through the mean and the deviation: in place 1 - 2 / n is left of the
+    gradient, and what it loses there others get. Over places the deviation of a
+    group differs from group to group, since its channels' constants are few: E 1/s^2 is larger than 1/E s^2.
+    Over the channels of one place it differs as well, but there gradients are larger where it is: sampled
+    E g^2/s^2 is about E g^2 / E s^2, no correction.
+    """
+    statistics = over(node)
+    n, k = statistics.count, statistics.channels
+    kept = max(1 - 2 / n, 0.1)
+    if not statistics.dims:
+        return kept, 0.0
+    law = walk.at(node.edges[0].source)
+    between = removed(walk, node) * k
+    within = max(law.variance - between, 1e-9 * law.variance)
+    few = 1.0
+    if k > 3 and between > 0:
+        parts = np.concatenate([np.full(k - 1, between / k), np.full(400, within / 400)])
+        few = inverse(parts / parts.sum())
+    return few * kept**2, few * kept * 2 / n / statistics.places
+
+
+def layer_norm(walk: Forward, node: Node) -> Moments:
+    """The law behind any of them."""
+    law, statistics = walk.at(node.edges[0].source), over(node)
+    scale = deviation(walk, node)
+    if not statistics.dims:  # over channels, at each place by itself: all covariances shrink alike
+        cov = law.cov * (1 - 1 / max(statistics.channels, 2)) / scale
+        return Moments(0.0, cov, law.jump, law.profile)
+    taken = removed(walk, node)
+    cov = law.cov - taken
+    cov[0] = law.cov[0] * (1 - 1 / statistics.channels)
+    mean = law.mean**2 + taken
+    lines = (np.maximum(law.second * p - mean * (2 * np.sqrt(p) - 1), 1e-3 * law.second) for p in law.profile)
+    profile = tuple(np.asarray(line / line.mean()) for line in lines)
+    return Moments(0.0, cov / scale, law.jump, profile)
