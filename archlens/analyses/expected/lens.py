@@ -32,7 +32,7 @@ from archlens.analyses.expected.field import (
 from archlens.analyses.expected.forward.state import WHITE, Premises
 from archlens.analyses.expected.forward.walk import forward
 from archlens.analyses.expected.summaries import far_region, summarise
-from archlens.analyses.expected.use import Use
+from archlens.analyses.expected.use import Use, far_part
 from archlens.analyses.fields.walks import Walks
 from archlens.graph import Along, Full
 
@@ -75,9 +75,10 @@ class Lens:
         share = ratio = None
         if coherent:
             far, near = self.responses(node, origin, unit)
-            share = far / (far + near) if far + near else 0.0
+            share = far_part(far, near)
             inside = float(found.energy[far_region(found.energy.shape, found.centre)].sum())
-            ratio = far / found.gain / inside if inside > 1e-9 else None
+            known = share is not None and 0 < found.gain < np.inf
+            ratio = far / found.gain / inside if known and inside > 1e-9 else None
         return Use(
             summary.sides, summary.relative, summary.far, share, ratio, summary.border, said
         )  # fmt: skip

@@ -40,13 +40,20 @@ Arrival = tuple[Band, "Floats | None"]  # with a weight for each quantile of the
 NEGLIGIBLE = 3e-3  # share of a band's energy below which a lag is dropped
 
 
+class Arrived(dict[int, Floats]):
+    """Energy maps by node, in units of exp(`log_unit`): a deep network without normalisation multiplies
+    energies beyond what numbers hold, and only their ratios matter."""
+
+    log_unit: float = 0.0
+
+
 def walk_back(
     fwd: Forward,
     seeds: Mapping[int, Band],
     origin: int,
     only: Mapping[int, frozenset[int]] | None = None,
     keep: frozenset[int] = frozenset(),
-) -> dict[int, Floats]:
+) -> Arrived:
     """Carry gradient energy back to `origin`.
 
     Args:
@@ -66,11 +73,12 @@ def walk_back(
         fwd.ways[origin] = dependent, _mixes_below(graph, dependent)
     dependent, mixing = fwd.ways[origin]
     arriving: dict[int, list[Arrival]] = {n: [(dict(b), None)] for n, b in seeds.items()}
-    out: dict[int, Floats] = {}
+    out = Arrived()
     for node in reversed(graph.nodes[origin : max(seeds) + 1]):
         arrivals = arriving.pop(node.id, None)
         if arrivals is None:
             continue
+        arrivals = _in_range(arrivals, arriving, out)
         band = total([b for b, _ in arrivals])
         if node.id == origin or node.id in keep:
             out[node.id] = band[zero_lag(node)]
@@ -93,6 +101,32 @@ def walk_back(
             else:
                 _join(queue, [(_through(fwd, node, index, edge, band), None)])
     return out
+
+
+def _in_range(arrivals: list[Arrival], arriving: dict[int, list[Arrival]], out: Arrived) -> list[Arrival]:
+    """The arrivals of a node; where their numbers become too large or too small, all that is under way is
+    put in another unit."""
+    if _SMALLEST < _peak([b for b, _ in arrivals]) < _LARGEST:
+        return arrivals
+    under_way = [b for parts in arriving.values() for b, _ in parts] + [b for b, _ in arrivals]
+    peak = _peak(under_way)
+    if _SMALLEST < peak < _LARGEST or not 0 < peak < np.inf:
+        return arrivals
+    for key, parts in arriving.items():
+        arriving[key] = [(times(b, 1 / peak), w) for b, w in parts]
+    for key, values in out.items():
+        out[key] = values * (1 / peak)
+    out.log_unit += float(np.log(peak))
+    return [(times(b, 1 / peak), w) for b, w in arrivals]
+
+
+_SMALLEST, _LARGEST = 1e-60, 1e60
+
+
+def _peak(bands: list[Band]) -> float:
+    """The largest energy of some bands."""
+    zeros = (np.asarray(v) for b in bands for lag, v in b.items() if not any(lag))
+    return max((float(v.max(initial=0.0)) for v in zeros), default=0.0)
 
 
 def _passes(fwd: Forward, node: Node) -> bool:

@@ -64,9 +64,24 @@ def forward(walks: Walks, premises: Premises = WHITE) -> Forward:
         if role(node) == "unknown":
             walk.missing[node.id] = node.unknown or node.op
         elif all(walk.nodes[e.source] is not None for e in node.edges):
-            law = flattening.follow(walk, node, _RULES[role(node)](walk, node))
+            law = _followed(walk, node)
+            if law is None:
+                walk.missing[node.id] = f"{node.op}: its values grow beyond numbers"
         walk.nodes.append(law)
     return walk
+
+
+def _followed(walk: Forward, node: Node) -> Moments | None:
+    """The law by the node's rule; None where its values would overflow, as those of the network do."""
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            law = flattening.follow(walk, node, _RULES[role(node)](walk, node))
+    except OverflowError:
+        return None
+    return law if law.second < _LARGEST and bool(np.isfinite(law.cov).all()) else None
+
+
+_LARGEST = 1e300  # of a second moment
 
 
 def _image(walk: Forward, node: Node) -> Moments:
