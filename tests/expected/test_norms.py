@@ -114,3 +114,32 @@ def test_weights_made_of_the_image_are_named_as_missing(kind: str) -> None:
     found = expected_erf(forward(Walks(graph)), main_output(graph))
     assert found.energy is None
     assert kind in found.missing[0]
+
+
+class ConvNeXt(nn.Module):
+    """Depthwise 7x7, layer norm over channels, and a layer of GELUs, beside the identity."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv2d(width, width, 7, padding=3, groups=width)
+        self.norm = ChannelNorm(width)
+        self.up, self.down = nn.Conv2d(width, 4 * width, 1), nn.Conv2d(4 * width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.down(F.gelu(self.up(self.norm(self.depthwise(x)))))
+
+
+def test_borders_of_a_norm_over_channels_are_divided_by_little() -> None:
+    w, side = 24, 48
+    first = (nn.Conv2d(3, w, 4, 4), ChannelNorm(w), ConvNeXt(w), ConvNeXt(w))
+    second = (ChannelNorm(w), nn.Conv2d(w, w, 2, 2), ConvNeXt(w), ConvNeXt(w))
+    model = Headed(nn.Sequential(*first, *second), w)
+    graph = capture_module(model, (3, side, side))
+    expected = expected_erf(forward(Walks(graph)), main_output(graph))
+    assert expected.energy is not None
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    sampled = monte_carlo(model, side, 100, batch=1)
+    torch.set_num_threads(threads)
+    theory = centred_sides(expected.energy, expected.centre, SHARES)
+    assert theory == pytest.approx(centred_sides(sampled.energy, expected.centre, SHARES), rel=0.035)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from archlens.analyses.expected.backward.walk import reaches, statistics_factors, winner_slope
 from archlens.analyses.expected.field import LARGE, delta
-from archlens.analyses.expected.forward import flattening, transfer
+from archlens.analyses.expected.forward import flattening, norms, transfer
 from archlens.analyses.expected.forward.activations import pair, single
 from archlens.analyses.expected.forward.gates import Chain
 from archlens.analyses.expected.forward.state import Forward, Moments
@@ -153,7 +153,9 @@ def _edge(fwd: Forward, node: Node, index: int, edge: Edge, t: _Tangent) -> _Tan
 
 def _norm(fwd: Forward, node: Node, t: _Tangent) -> _Tangent:
     """Division by the deviation, which a coherent change may share with the images: see `flattening`."""
-    factor = statistics_factors(fwd, node)[0] / deviation(fwd, node)
+    factor: Floats = np.asarray(statistics_factors(fwd, node)[0] / deviation(fwd, node))
+    if role(node) == "layer_norm":
+        factor = factor / norms.local(fwd, node)[..., None]
     flat = fwd.flat.get(node.id, flattening.NONE)
     together = t.across**2
     own = np.maximum(flat.energy * t.own + (flat.coherent - flat.energy) * together, 0.0)

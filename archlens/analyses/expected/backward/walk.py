@@ -288,6 +288,9 @@ def _norm(fwd: Forward, node: Node, band: Band) -> Band:
     own, rest = statistics_factors(fwd, node)
     flat = fwd.flat.get(node.id, flattening.NONE).energy
     band = times(band, own * flat / walk.deviation(fwd, node))
+    if role(node) == "layer_norm":
+        places = norms.local(fwd, node)
+        band = {lag: values * (1 / places) for lag, values in band.items()}
     if rest:
         zero = zero_lag(node)
         here = band[zero]

@@ -16,11 +16,14 @@ from dataclasses import dataclass
 from math import prod
 
 import numpy as np
+from numpy.typing import NDArray
 
 from archlens.analyses.expected.forward.flattening import inverse
 from archlens.analyses.expected.forward.mixing import image_mean
 from archlens.analyses.expected.forward.state import EPS, Forward, Moments
 from archlens.graph import Along, Grouped, Node
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -68,21 +71,34 @@ def deviation(walk: Forward, node: Node) -> float:
     return max(law.variance - removed(walk, node), 0.0) + EPS
 
 
+def local(walk: Forward, node: Node) -> Floats:
+    """What the variance that a norm divides by is at each place, relative to its mean: over channels alone
+    it is that of the place, and small at borders where a convolution found zeros."""
+    law, out = walk.at(node.edges[0].source), np.ones((1,) * len(node.shape))
+    if over(node).dims:
+        return out
+    for axis, line in enumerate(law.profile):
+        dim = node.axis_dim(axis)
+        if dim is not None and len(line) == node.shape[dim]:
+            out = out * np.maximum(line, 1e-3).reshape(
+                [-1 if d == dim else 1 for d in range(len(node.shape))]
+            )
+    return out
+
+
 def factors(walk: Forward, node: Node) -> tuple[float, float]:
     """What the statistics do to a gradient's energy beside dividing it by the deviation: at its own place,
     and at any other that they are taken over.
 
     Of n values, 2 / n of the energy go through the mean and the deviation: in place 1 - 2 / n is left of the
-    gradient, and what it loses there others get. Over places the deviation of a
-    group differs from group to group, since its channels' constants are few: E 1/s^2 is larger than 1/E s^2.
-    Over the channels of one place it differs as well, but there gradients are larger where it is: sampled
-    E g^2/s^2 is about E g^2 / E s^2, no correction.
+    gradient, and what it loses there others get. The deviation varies, and E 1/s^2 is larger than 1/E s^2:
+    over channels as for n normal values, over places since a group has few channels, each with a constant.
     """
     statistics = over(node)
     n, k = statistics.count, statistics.channels
     kept = max(1 - 2 / n, 0.1)
     if not statistics.dims:
-        return kept, 0.0
+        return kept * (n - 1) / (n - 3) if n > 4 else 1.0, 0.0
     law = walk.at(node.edges[0].source)
     between = removed(walk, node) * k
     within = max(law.variance - between, 1e-9 * law.variance)
@@ -99,7 +115,7 @@ def layer_norm(walk: Forward, node: Node) -> Moments:
     scale = deviation(walk, node)
     if not statistics.dims:  # over channels, at each place by itself: all covariances shrink alike
         cov = law.cov * (1 - 1 / max(statistics.channels, 2)) / scale
-        return Moments(0.0, cov, law.jump, law.profile)
+        return Moments(0.0, cov, law.jump, tuple(np.ones_like(p) for p in law.profile))
     taken = removed(walk, node)
     cov = law.cov - taken
     cov[0] = law.cov[0] * (1 - 1 / statistics.channels)
