@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "analyses")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "expected")]
 
 from erf_nets import NETWORKS  # noqa: E402
 from monte_carlo import Referee, binned, branch_energies, correlation, monte_carlo  # noqa: E402

@@ -80,7 +80,9 @@ def test_norms_of_the_image_itself_agree_with_samples(name: str) -> None:
     sampled = monte_carlo(model, side, 50, batch=1)
     torch.set_num_threads(threads)
     theory = centred_sides(expected.energy, expected.centre, SHARES)
-    assert theory == pytest.approx(centred_sides(sampled.energy, expected.centre, SHARES), rel=0.09)
+    measured = centred_sides(sampled.energy, expected.centre, SHARES)
+    assert theory[1:] == pytest.approx(measured[1:], rel=0.07)
+    assert theory[0] == pytest.approx(measured[0], rel=0.15)  # one cell of the last map: a few per cent tell
     assert expected.gain == pytest.approx(sampled.gain[0], rel=0.4)
 
 
