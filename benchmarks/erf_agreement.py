@@ -252,6 +252,12 @@ LIMITS = """
   a network without pooling is at two thirds. What batch norm blows up over noise, it does not over pictures.
 * **Bin 1 over 1/f noise.** There ppm's widest side is 7 % too large: its pooled branches weigh too much.
 * **Width.** The theory is for wide layers; the small networks have 32 to 64 channels.
+* **Norms of one image.** Group, instance and layer norm divide by deviations that differ from image to image,
+  group to group and, over channels, from place to place; of that their means are followed (few channels in a
+  group, weak borders), not that gradients are larger where values are. The gradient through the statistics is
+  a uniform part of 2 / n. Sides are within a few per cent; instance norm over residual trunks is a quarter
+  low in its gain. A coherent change is taken to leave the statistics as they are: with instance norm, which
+  takes a map's mean away, that is too much.
 * **Lags.** Correlations between gradients are followed over two cells of the map at hand. An average over
   more than three cells on top of another one (a 7x7 average pool of stride 1 over a resize) loses the rest.
 * **Trained weights** are another matter: that is what the gradient and the occlusion field are for.

@@ -117,14 +117,14 @@ def _normalised(walk: Forward, node: Node, law: Moments) -> Moments:
         lam = np.concatenate([q * _POOLED, (1 - q) * np.full(50, 0.02)])
         lam /= lam.sum()
         means = kept(lam)
-        every = inverse(lam)
+        every = _inverse(lam)
         top = q * float(means[0]) / every + (1 - q)
         flat = Flattening(flat.energy * every, flat.coherent * every * top)
     walk.flat[node.id] = flat
     return replace(law, cov=cov, strong=strong, pooled=0.0)
 
 
-def inverse(lam: Floats) -> float:
+def _inverse(lam: Floats) -> float:
     """E 1 / sum_j l_j z_j^2."""
     x = np.linspace(-25, 25, 2001)
     s = np.exp(x)

@@ -18,7 +18,6 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from archlens.analyses.expected.forward.flattening import inverse
 from archlens.analyses.expected.forward.mixing import image_mean
 from archlens.analyses.expected.forward.state import EPS, Forward, Moments
 from archlens.graph import Along, Grouped, Node
@@ -102,11 +101,18 @@ def factors(walk: Forward, node: Node) -> tuple[float, float]:
     law = walk.at(node.edges[0].source)
     between = removed(walk, node) * k
     within = max(law.variance - between, 1e-9 * law.variance)
-    few = 1.0
-    if k > 3 and between > 0:
-        parts = np.concatenate([np.full(k - 1, between / k), np.full(400, within / 400)])
-        few = inverse(parts / parts.sum())
+    few = _inverse(between / k, within, k - 1) if k > 3 and between > 0 else 1.0
     return few * kept**2, few * kept * 2 / n / statistics.places
+
+
+def _inverse(part: float, rest: float, count: int) -> float:
+    """E 1 / (part * chi^2 + rest) relative to 1 over its mean; chi^2 of `count` degrees of freedom. The
+    integral over t > 0 of E exp(-t (part * chi^2 + rest))."""
+    mean = part * count + rest
+    x = np.linspace(-25, 25, 2001)
+    t = np.exp(x)
+    log = -0.5 * count * np.log1p(2 * t * part / mean) - t * rest / mean
+    return float(np.exp(log + x).sum() * (x[1] - x[0]))
 
 
 def layer_norm(walk: Forward, node: Node) -> Moments:
