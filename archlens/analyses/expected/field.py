@@ -265,10 +265,7 @@ def assumptions(fwd: Forward, node: int) -> tuple[str, ...]:
             count = "many" if premises.batch is None else str(premises.batch)
             said.append(f"Batch norm divides by its input's own deviation, over {count} images.")
     if any(role(n) == "layer_norm" for n in nodes):
-        said.append(
-            "Layer, group and instance norm divide by the image's own deviation, which a coherent change "
-            "leaves as it is."
-        )
+        said.append("Layer, group and instance norm divide by the image's own deviation.")
     if any(n.op.startswith("conv_transpose") and interpolates(n) for n in nodes):
         said.append("Frozen class-to-class transposed convolutions hold bilinear weights.")
     if any(role(n) == "product" and len(n.edges) == 1 and n.attrs.get("constant") is None for n in nodes):
