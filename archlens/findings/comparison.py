@@ -71,8 +71,10 @@ class Comparison(Shown):
 
     @property
     def assumptions(self) -> tuple[str, ...]:
-        """What the expected figures are taken over; each once."""
-        return tuple(dict.fromkeys(said for e in self.evidence for said in e.use.assumptions))
+        """What the expected figures are taken over, each once; and why a network has none."""
+        said = [s for e in self.evidence for s in e.use.assumptions]
+        without = [f"Not known of {e.label}: {e.use.reason}." for e in self.evidence if not e.use.known]
+        return tuple(dict.fromkeys([*said, *without]))
 
     def to_dict(self, graph: bool = True) -> dict[str, Any]:
         """Contract form; `graph=False` leaves the captured graphs out."""

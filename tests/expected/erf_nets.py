@@ -209,6 +209,110 @@ def largefov(w: int = 64) -> nn.Module:
     return Headed(nn.Sequential(*stages), w)
 
 
+class ChannelNorm(nn.Module):
+    """Layer norm over the channels of each place."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return out
+
+
+class ConvNeXtBlock(nn.Module):
+    """Depthwise 7x7, layer norm over channels, a layer of GELUs; the identity beside them."""
+
+    def __init__(self, w: int) -> None:
+        super().__init__()
+        self.depthwise, self.norm = nn.Conv2d(w, w, 7, padding=3, groups=w), ChannelNorm(w)
+        self.up, self.down = nn.Conv2d(w, 4 * w, 1), nn.Conv2d(4 * w, w, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x + self.down(F.gelu(self.up(self.norm(self.depthwise(x)))))
+        return out
+
+
+def convnext(w: int = 32) -> nn.Module:
+    """Two stages of ConvNeXt's blocks."""
+    first = [nn.Conv2d(3, w, 4, 4), ChannelNorm(w), ConvNeXtBlock(w), ConvNeXtBlock(w)]
+    second = [ChannelNorm(w), nn.Conv2d(w, w, 2, 2), ConvNeXtBlock(w), ConvNeXtBlock(w)]
+    return Headed(nn.Sequential(*first, *second), w)
+
+
+class SamePad(nn.Module):
+    """TensorFlow's padding: zeros apart from the convolution, at the end one more than at the start."""
+
+    def __init__(self, k: int, s: int) -> None:
+        super().__init__()
+        self.k, self.s = k, s
+
+    def forward(self, x: Tensor) -> Tensor:
+        more = max((-(-x.shape[-1] // self.s) - 1) * self.s + self.k - x.shape[-1], 0)
+        return F.pad(x, (more // 2, more - more // 2) * 2)
+
+
+def efficientnet(w: int = 32) -> nn.Module:
+    """Inverted bottlenecks with squeeze-and-excitation, SiLU and TensorFlow's padding."""
+    body = mobile(w, True, nn.SiLU)
+    for module in list(body.modules()):
+        if (
+            isinstance(module, nn.Sequential)
+            and isinstance(module[0], nn.Conv2d)
+            and module[0].padding[0] > 0
+        ):
+            conv = module[0]
+            pad = SamePad(conv.kernel_size[0], conv.stride[0])
+            conv.padding = (0, 0)
+            module[0] = nn.Sequential(pad, conv)
+    return body
+
+
+class GroupedResidual(nn.Module):
+    """1x1, grouped 3x3, 1x1 beside the identity or a 1x1: RegNet's block."""
+
+    def __init__(self, c_in: int, c_out: int, s: int = 1, groups: int = 4) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            block(c_in, c_out, 1), block(c_out, c_out, 3, s, groups=groups), block(c_out, c_out, 1, act=None)
+        )
+        self.side = block(c_in, c_out, 1, s, act=None) if s > 1 or c_in != c_out else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.body(x) + self.side(x))
+
+
+def regnet(w: int = 32) -> nn.Module:
+    """Grouped bottlenecks, wider after each stride."""
+    widths = [(w, w, 2), (w, w, 1), (w, 2 * w, 2), (2 * w, 2 * w, 1), (2 * w, 2 * w, 1)]
+    return Headed(nn.Sequential(block(3, w, s=2), *[GroupedResidual(*c) for c in widths]), 2 * w)
+
+
+def normed(model: nn.Module, norm: Callable[[int], nn.Module]) -> nn.Module:
+    """The model with another norm for every batch norm (in place)."""
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.BatchNorm2d):
+                setattr(parent, name, norm(child.num_features))
+    return model
+
+
+def group_normed(w: int = 48) -> nn.Module:
+    """The residual network with group norm, 8 groups."""
+    return normed(residual(w), lambda c: nn.GroupNorm(8, c))
+
+
+def instance_normed(w: int = 48) -> nn.Module:
+    """With instance norm."""
+    return normed(residual(w), nn.InstanceNorm2d)
+
+
+def layer_normed(w: int = 48) -> nn.Module:
+    """With layer norm over channels."""
+    return normed(residual(w), ChannelNorm)
+
+
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], int]] = {
     "plain": (plain, 65),
     "vgg": (vgg, 65),
@@ -221,5 +325,11 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], int]] = {
     "largefov": (largefov, 97),
     "unet": (unet, 48),
     "unet_deconv": (unet_deconv, 48),
+    "convnext": (convnext, 64),
+    "efficientnet": (efficientnet, 97),
+    "regnet": (regnet, 97),
+    "group_normed": (group_normed, 97),
+    "instance_normed": (instance_normed, 97),
+    "layer_normed": (layer_normed, 97),
 }
 """Name -> (builder, input side)."""

@@ -23,11 +23,18 @@ from numpy.typing import NDArray
 
 from archlens.analyses.expected.backward.walk import reaches, statistics_factors, winner_slope
 from archlens.analyses.expected.field import LARGE, delta
-from archlens.analyses.expected.forward import flattening, transfer
+from archlens.analyses.expected.forward import flattening, norms, transfer
 from archlens.analyses.expected.forward.activations import pair, single
 from archlens.analyses.expected.forward.gates import Chain
-from archlens.analyses.expected.forward.state import EPS, Forward, Moments
-from archlens.analyses.expected.forward.transfer import ShapedStep, fan_in, function, role, shaped_steps
+from archlens.analyses.expected.forward.state import Forward, Moments
+from archlens.analyses.expected.forward.transfer import (
+    ShapedStep,
+    carrying,
+    fan_in,
+    function,
+    role,
+    shaped_steps,
+)
 from archlens.analyses.expected.forward.walk import carried, deviation, slope_of_power
 from archlens.analyses.fields.taps import Taps, matrix
 from archlens.analyses.fields.visible import reshape_like
@@ -82,8 +89,8 @@ def respond(
             continue
         edges = [
             (k, e)
-            for k, e in enumerate(n.edges)
-            if e.source in tangents and (n.id not in only or k in only[n.id])
+            for k in carrying(n)
+            if (e := n.edges[k]).source in tangents and (n.id not in only or k in only[n.id])
         ]
         if edges:
             tangents[n.id] = _node(fwd, n, edges, tangents)
@@ -109,12 +116,18 @@ def _wanted(graph: Graph, node: int, dependent: list[bool]) -> set[int]:
 def _node(fwd: Forward, node: Node, edges: list[tuple[int, Edge]], tangents: dict[int, _Tangent]) -> _Tangent:
     """A node's change is the sum of what its edges bring; branches are independent."""
     parts = [_edge(fwd, node, k, e, tangents[e.source]) for k, e in edges]
-    chain = fwd.at(node.id).chain
+    chain = fwd.at(node.id).chain if node.op == "add" else None  # what renames a sum has its chain, too
     ties = [1.0 if chain is None or k != chain.skip else _tied(chain) for k, _ in edges]
     own = sum((p.own * c for p, c in zip(parts, ties, strict=True)), start=np.zeros(()))
     squares = (p.across**2 * c**2 for p, c in zip(parts, ties, strict=True))
-    across = np.sqrt(sum(squares, start=np.zeros(())))
-    return _Tangent(np.asarray(own), np.asarray(across))
+    whole = (own, sum(squares, start=np.zeros(())))
+    own, across = (_over_channels(node, np.asarray(v)) for v in whole)
+    return _Tangent(own, np.sqrt(across))
+
+
+def _over_channels(node: Node, values: Floats) -> Floats:
+    """Mean over the channels: a reshape may have told them apart, or made them of places."""
+    return np.asarray(values.mean(node.others, keepdims=True)) if values.ndim else values
 
 
 def _tied(chain: Chain) -> float:
@@ -132,15 +145,17 @@ def _edge(fwd: Forward, node: Node, index: int, edge: Edge, t: _Tangent) -> _Tan
         return _max_pool(fwd, node, steps, t)
     for taken in steps:
         t = _step(node, taken, t)
-    if kind == "batch_norm":
-        return _batch_norm(fwd, node, t)
+    if kind in ("batch_norm", "layer_norm"):
+        return _norm(fwd, node, t)
     own, across = _slopes(fwd, node, index, law)
     return _Tangent(t.own * own, t.across * np.sqrt(max(across, 0.0)))
 
 
-def _batch_norm(fwd: Forward, node: Node, t: _Tangent) -> _Tangent:
+def _norm(fwd: Forward, node: Node, t: _Tangent) -> _Tangent:
     """Division by the deviation, which a coherent change may share with the images: see `flattening`."""
-    factor = statistics_factors(fwd, node)[0] / deviation(fwd, node)
+    factor: Floats = np.asarray(statistics_factors(fwd, node)[0] / deviation(fwd, node))
+    if role(node) == "layer_norm":
+        factor = factor / norms.local(fwd, node)[..., None]
     flat = fwd.flat.get(node.id, flattening.NONE)
     together = t.across**2
     own = np.maximum(flat.energy * t.own + (flat.coherent - flat.energy) * together, 0.0)
@@ -155,9 +170,6 @@ def _far(values: Floats) -> float:
 def _slopes(fwd: Forward, node: Node, index: int, law: Moments) -> tuple[float, float]:
     """E f'^2 at one place, E f' f' at two."""
     kind = role(node)
-    if kind == "layer_norm":
-        factor = 1.0 / (law.variance + EPS)
-        return factor, factor
     if kind == "activation":
         f = function(node)
         assert f is not None
@@ -208,8 +220,14 @@ def _random(fwd: Forward, node: Node, steps: Sequence[ShapedStep], t: _Tangent) 
                 if node.attrs.get("transposed"):
                     count /= getattr(step.geometry, "stride", 1)
             taps *= count
+        else:  # channels that a reshape told apart: the layer's own are one again
+            own, across = own.mean(step.dim, keepdims=True), _rms(across, step.dim)
     gain = fwd.premises.gain
     return _Tangent(own * gain / taps, across / taps * np.sqrt(gain)) if channels else t
+
+
+def _rms(values: Floats, dim: int) -> Floats:
+    return np.asarray(np.sqrt((values**2).mean(dim, keepdims=True)))
 
 
 def _max_pool(fwd: Forward, node: Node, steps: Sequence[ShapedStep], t: _Tangent) -> _Tangent:
@@ -242,7 +260,9 @@ def _step(node: Node, taken: ShapedStep, t: _Tangent) -> _Tangent:
         if isinstance(step.geometry, Full) and n_in == 1:
             return t
         share = a.squares / step.size
-        return _Tangent(t.own * share, t.across * np.sqrt(share))
+        return _Tangent(
+            t.own.mean(step.dim, keepdims=True) * share, _rms(t.across, step.dim) * np.sqrt(share)
+        )
     if node.op in ("pixel_shuffle", "pixel_unshuffle", "unfold", "fold") and hasattr(step.geometry, "kernel"):
         a = matrix(step.geometry, n_in, step.size)
         if node.op in ("pixel_unshuffle", "unfold"):  # each channel reads one of the window's places

@@ -44,6 +44,7 @@ class ExpectedField:
         energy: Expected squared gradient, of the shape of the origin's spatial axes, normalised to sum 1;
             None where an operation has no rule, or where nothing reaches the unit.
         gain: The sum before normalisation: over the origin's positions and channels, mean over the unit's.
+            Infinite where it is no number any more; the map is one all the same.
         centre: The unit's own centre in the origin, per axis, px.
         assumptions: What the expectation is taken over, in sentences.
         missing: Operations without a rule on the way, as "layer (op)".
@@ -83,8 +84,11 @@ def expected_erf(
     said = assumptions(fwd, node)
     if missing:
         return ExpectedField(node, unit, origin, None, 0.0, centre, said, missing)
-    arrived = walk_back(fwd, {node: delta(graph.nodes[node], unit)}, origin).get(origin)
-    energy, gain = (None, 0.0) if arrived is None else normalised(graph.nodes[origin], arrived)
+    found = walk_back(fwd, {node: delta(graph.nodes[node], unit)}, origin)
+    arrived = found.get(origin)
+    energy, total = (None, 0.0) if arrived is None else normalised(graph.nodes[origin], arrived)
+    with np.errstate(over="ignore"):
+        gain = total * float(np.exp(found.log_unit))
     return ExpectedField(node, unit, origin, energy, gain, centre, said)
 
 
@@ -134,7 +138,9 @@ def branch_shares(
     if without_rule(fwd, node):
         return []
     centre = fwd.walks.centre(node, unit, origin)
-    maps = [_energy_through(fwd, edge, node, unit, origin, all_edges=edges) for edge in edges]
+    through = [_energy_through(fwd, edge, node, unit, origin, all_edges=edges) for edge in edges]
+    units = [unit_ for m, unit_ in through if m is not None]
+    maps = [m if m is None else m * np.exp(unit_ - max(units)) for m, unit_ in through]
     totals = [0.0 if m is None else float(m.sum()) for m in maps]
     fars = [0.0 if m is None else far_share(m, centre) * t for m, t in zip(maps, totals, strict=True)]
     whole, far = sum(totals) or 1.0, sum(fars) or 1.0
@@ -178,12 +184,14 @@ def _energy_through(
     unit: Sequence[int],
     origin: int,
     all_edges: Sequence[tuple[int, int]],
-) -> Floats | None:
-    """The energy map of the origin along paths that use one edge of a cut, and none of the others."""
+) -> tuple[Floats | None, float]:
+    """The energy map of the origin along paths that use one edge of a cut, and none of the others; and the
+    logarithm of its unit."""
     graph = fwd.graph
     only = cut(graph, edge, all_edges, node)
-    arrived = walk_back(fwd, {node: delta(graph.nodes[node], unit)}, origin, only).get(origin)
-    return None if arrived is None else spatial(graph.nodes[origin], arrived)
+    found = walk_back(fwd, {node: delta(graph.nodes[node], unit)}, origin, only)
+    arrived = found.get(origin)
+    return None if arrived is None else spatial(graph.nodes[origin], arrived), found.log_unit
 
 
 def cut(
@@ -228,7 +236,7 @@ def normalised(node: Node, energy: Floats) -> tuple[Floats | None, float]:
     """The map with sum 1, and its sum."""
     values = spatial(node, energy)
     total = float(values.sum())
-    return (values / total, total) if total > 0 else (None, 0.0)
+    return (values / total, total) if 0 < total < np.inf else (None, 0.0)
 
 
 def without_rule(fwd: Forward, node: int) -> tuple[str, ...]:
@@ -256,6 +264,8 @@ def assumptions(fwd: Forward, node: int) -> tuple[str, ...]:
         else:
             count = "many" if premises.batch is None else str(premises.batch)
             said.append(f"Batch norm divides by its input's own deviation, over {count} images.")
+    if any(role(n) == "layer_norm" for n in nodes):
+        said.append("Layer, group and instance norm divide by the image's own deviation.")
     if any(n.op.startswith("conv_transpose") and interpolates(n) for n in nodes):
         said.append("Frozen class-to-class transposed convolutions hold bilinear weights.")
     if any(role(n) == "product" and len(n.edges) == 1 and n.attrs.get("constant") is None for n in nodes):

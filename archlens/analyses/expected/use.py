@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 
 @dataclass(frozen=True)
@@ -46,3 +47,9 @@ class Use:
 def no_rule(missing: Sequence[str]) -> str:
     """Operations without a rule as a reason, "" where nothing is missing."""
     return "no rule for " + ", ".join(missing) if missing else ""
+
+
+def far_part(far: float, near: float) -> float | None:
+    """The far share of two responses; None where they are too large or too small to tell."""
+    whole = far + near
+    return far / whole if 0 < whole < inf else None

@@ -90,15 +90,19 @@ class Walks:
         if field is None:
             return middle
         at = target.middle if unit is None else unit
+        # A field has an entry for each axis that runs along one of the origin's dimensions: a flattened map
+        # has two along one, and no lattice of its own.
+        axes = [[a.axis for a in start.layout[d] if a.axis >= 0] for d in start.positions]
+        entries = iter(field)
         out: list[float] = []
-        for axis, own in enumerate(field):
-            dim = target.axis_dim(axis)
-            centre = None
-            if own.path is not None and dim in target.positions:
-                centre = own.path.centre(at[target.positions.index(dim)])
+        for k, along in enumerate(axes):
+            own = [next(entries) for _ in along]
+            dim = target.axis_dim(along[0]) if len(along) == 1 else None
+            path = own[0].path if dim in target.positions else None
+            centre = None if path is None or dim is None else path.centre(at[target.positions.index(dim)])
             if centre is not None:
                 out.append(float(centre))
             else:
                 seen = self.seen(node, at, origin)
-                out.append(middle[axis] if seen is None else (seen[0][axis] + seen[1][axis]) / 2)
+                out.append(middle[k] if seen is None else (seen[0][k] + seen[1][k]) / 2)
         return tuple(out)

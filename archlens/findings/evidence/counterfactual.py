@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from archlens.analyses.expected.summaries import centred_sides, far_share
+from archlens.analyses.expected.use import far_part
 from archlens.analyses.fields.degeneration import degeneration
 from archlens.analyses.structure.edit import bins_to_one, cut, set_rate
 from archlens.analyses.structure.extend import add_image_pooling
@@ -79,8 +80,7 @@ def without(s: Study, names: Collection[str], kind: str = "cut", target: str = "
         centre = s.centre(s.cell)
         far, side = far_share(energy, centre), centred_sides(energy, centre, (0.95,))[0]
     answers = [a for a, k in zip(s.branch_responses, kept, strict=False) if k]
-    total = sum(f + n for f, n in answers)
-    coherent = sum(f for f, _ in answers) / total if total else None
+    coherent = far_part(sum(f for f, _ in answers), sum(n for _, n in answers))
     return _figures(
         Study(graph, edited_from=s), kind, target or ", ".join(sorted(names)), far, side, coherent
     )
@@ -93,7 +93,7 @@ def analysed(s: Study, kind: str, target: str, graph: Graph) -> Counterfactual:
     coherent = None
     if s.head_input is not None and use.known:
         far, near = other.lens.responses(other.cell, s.head_input)
-        coherent = far / (far + near) if far + near else 0.0
+        coherent = far_part(far, near)
     return _figures(other, kind, target, use.far, None if use.sides is None else use.sides[95], coherent)
 
 

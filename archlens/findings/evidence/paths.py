@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from archlens.analyses.expected.use import far_part
 from archlens.analyses.fields.coverage import coverage
 from archlens.analyses.fields.visible import Box
 from archlens.analyses.structure.context import Branch
@@ -93,7 +94,7 @@ def paths(s: Study) -> Paths | None:
     shares: list[BranchShare | None] = [*s.branch_shares] or [*none]
     inside: list[BranchShare | None] = [*s.lens.shares(s.branch_edges, s.cell, module.fork)] or [*none]
     far = [answer for answer, _ in s.branch_responses]
-    coherent: list[float | None] = [f / sum(far) if sum(far) else 0.0 for f in far] or [*none]
+    coherent: list[float | None] = [far_part(f, sum(far) - f) for f in far] or [*none]
     fork = s.graph.nodes[module.fork]
     field = s.fields()[module.fork]
     return Paths(

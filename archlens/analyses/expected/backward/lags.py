@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from archlens.analyses.expected.backward.transposed import broadcast, linear, permuted, reshaped, summed
 from archlens.analyses.expected.forward import transfer
 from archlens.analyses.expected.forward.transfer import ShapedStep
-from archlens.analyses.fields.taps import Taps
+from archlens.analyses.fields.taps import Taps, matrix
 from archlens.analyses.fields.visible import expanded
-from archlens.graph import Along, Full, Node, Permute, Reshape, Window
+from archlens.graph import Along, Full, Node, Permute, Reshape, TransposedWindow, Window
 
 Floats = NDArray[np.float64]
 Band = dict[tuple[int, ...], Floats]
@@ -93,8 +93,13 @@ def step(node: Node, random: bool, taken: ShapedStep, band: Band) -> Band:
         return out
     assert isinstance(step, Along)
     n_in = taken.before[step.dim]
+    if not taken.positional and random:
+        g = step.geometry
+        if isinstance(g, (Window, TransposedWindow)):  # over what a linear layer made of an axis
+            return times(band, len(matrix(g, n_in, step.size).data) / n_in)
+        return band
     if not taken.positional:
-        return band if random else times(band, _channels(node, step, n_in))
+        return times(band, _channels(node, step, n_in))
     if random:
         return _random_along(step, n_in, band)
     scale = 1.0

@@ -18,14 +18,16 @@ from numpy.typing import NDArray
 from archlens.analyses.expected.backward.lags import Band, collected, step, times, total, zero_lag
 from archlens.analyses.expected.backward.max_pools import max_pool, winner_slope
 from archlens.analyses.expected.backward.transposed import broadcast, summed
-from archlens.analyses.expected.forward import flattening, gates, walk
+from archlens.analyses.expected.forward import flattening, gates, norms, walk
 from archlens.analyses.expected.forward.activations import pair_at, single
-from archlens.analyses.expected.forward.state import EPS, Forward, Moments
+from archlens.analyses.expected.forward.state import Forward, Moments
 from archlens.analyses.expected.forward.transfer import (
     ShapedStep,
+    carrying,
     fan_in,
     fan_out,
     function,
+    renames,
     role,
     shaped_steps,
 )
@@ -38,13 +40,20 @@ Arrival = tuple[Band, "Floats | None"]  # with a weight for each quantile of the
 NEGLIGIBLE = 3e-3  # share of a band's energy below which a lag is dropped
 
 
+class Arrived(dict[int, Floats]):
+    """Energy maps by node, in units of exp(`log_unit`): a deep network without normalisation multiplies
+    energies beyond what numbers hold, and only their ratios matter."""
+
+    log_unit: float = 0.0
+
+
 def walk_back(
     fwd: Forward,
     seeds: Mapping[int, Band],
     origin: int,
     only: Mapping[int, frozenset[int]] | None = None,
     keep: frozenset[int] = frozenset(),
-) -> dict[int, Floats]:
+) -> Arrived:
     """Carry gradient energy back to `origin`.
 
     Args:
@@ -64,11 +73,12 @@ def walk_back(
         fwd.ways[origin] = dependent, _mixes_below(graph, dependent)
     dependent, mixing = fwd.ways[origin]
     arriving: dict[int, list[Arrival]] = {n: [(dict(b), None)] for n, b in seeds.items()}
-    out: dict[int, Floats] = {}
+    out = Arrived()
     for node in reversed(graph.nodes[origin : max(seeds) + 1]):
         arrivals = arriving.pop(node.id, None)
         if arrivals is None:
             continue
+        arrivals = _in_range(arrivals, arriving, out)
         band = total([b for b, _ in arrivals])
         if node.id == origin or node.id in keep:
             out[node.id] = band[zero_lag(node)]
@@ -77,13 +87,14 @@ def walk_back(
         if not mixing[node.id]:
             arrivals = [({zero_lag(node): b[zero_lag(node)]}, w) for b, w in arrivals]
         band = _pruned(total([b for b, _ in arrivals]), node)
-        for index, edge in enumerate(node.edges):
+        for index in carrying(node):
+            edge = node.edges[index]
             if not dependent[edge.source] or (node.id in only and index not in only[node.id]):
                 continue
             queue = arriving.setdefault(edge.source, [])
             law = fwd.at(edge.source)
             own = fwd.at(node.id)
-            if (own.chain is not None and index == own.chain.skip) or _passes(node):
+            if _passes(fwd, node) or (own.chain is not None and index == own.chain.skip):
                 _join(queue, arrivals)
             elif role(node) == "activation" and (law.chain or any(w is not None for _, w in arrivals)):
                 _join(queue, [_conditional(fwd, node, law, own, a) for a in arrivals])
@@ -92,9 +103,35 @@ def walk_back(
     return out
 
 
-def _passes(node: Node) -> bool:
-    """Whether a node is its source under another name."""
-    return node.op in ("identity", "copy", "dropout") and len(node.edges) == 1 and not node.edges[0].steps
+def _in_range(arrivals: list[Arrival], arriving: dict[int, list[Arrival]], out: Arrived) -> list[Arrival]:
+    """The arrivals of a node; where their numbers become too large or too small, all that is under way is
+    put in another unit."""
+    if _SMALLEST < _peak([b for b, _ in arrivals]) < _LARGEST:
+        return arrivals
+    under_way = [b for parts in arriving.values() for b, _ in parts] + [b for b, _ in arrivals]
+    peak = _peak(under_way)
+    if _SMALLEST < peak < _LARGEST or not 0 < peak < np.inf:
+        return arrivals
+    for key, parts in arriving.items():
+        arriving[key] = [(times(b, 1 / peak), w) for b, w in parts]
+    for key, values in out.items():
+        out[key] = values * (1 / peak)
+    out.log_unit += float(np.log(peak))
+    return [(times(b, 1 / peak), w) for b, w in arrivals]
+
+
+_SMALLEST, _LARGEST = 1e-60, 1e60
+
+
+def _peak(bands: list[Band]) -> float:
+    """The largest energy of some bands."""
+    zeros = (np.asarray(v) for b in bands for lag, v in b.items() if not any(lag))
+    return max((float(v.max(initial=0.0)) for v in zeros), default=0.0)
+
+
+def _passes(fwd: Forward, node: Node) -> bool:
+    """Whether a node hands on what it is given: another name, or batch norm that divides by 1."""
+    return renames(node) or (role(node) == "batch_norm" and fwd.premises.statistics == "frozen")
 
 
 def _join(queue: list[Arrival], new: list[Arrival]) -> None:
@@ -188,10 +225,8 @@ def _scaled(fwd: Forward, node: Node, index: int, band: Band) -> Band:
     if kind == "random":
         variance = fwd.premises.gain / fan_in(node)
         return times(band, variance * fan_out(node))
-    if kind == "batch_norm":
-        return _batch_norm(fwd, node, band)
-    if kind == "layer_norm":
-        return times(band, 1.0 / (law.variance + EPS))
+    if kind in ("batch_norm", "layer_norm"):
+        return _norm(fwd, node, band)
     if kind == "activation":
         return _gated(fwd, node, law, band)
     if kind in ("product", "divide") and len(node.edges) == 1:
@@ -248,32 +283,45 @@ def _modulated(fwd: Forward, node: Node, other: Edge, band: Band) -> Band:
     return out
 
 
-def _batch_norm(fwd: Forward, node: Node, band: Band) -> Band:
+def _norm(fwd: Forward, node: Node, band: Band) -> Band:
     """Division by the input's deviation."""
     own, rest = statistics_factors(fwd, node)
     flat = fwd.flat.get(node.id, flattening.NONE).energy
     band = times(band, own * flat / walk.deviation(fwd, node))
+    if role(node) == "layer_norm":
+        places = norms.local(fwd, node)
+        band = {lag: values * (1 / places) for lag, values in band.items()}
     if rest:
         zero = zero_lag(node)
         here = band[zero]
-        every = broadcast(summed(here, tuple(range(len(here.shape)))), tuple(here.shape))
+        dims = tuple(range(len(here.shape)))
+        if role(node) == "layer_norm":
+            dims = norms.over(node).dims
+        every = broadcast(summed(here, dims), tuple(here.shape))
         band[zero] = here * (1 - rest / own) + every * (rest / own)
     return band
 
 
 def statistics_factors(fwd: Forward, node: Node) -> tuple[float, float]:
-    """What batch statistics over few values do to the gradient's energy: at its own place, and elsewhere.
+    """What statistics over few values do to the gradient's energy: at its own place, and at any other.
 
-    The deviation of n values varies, E 1/s^2 = (n - 1) / (n - 3) for Gaussian ones; in training the gradient
-    also flows through the mean and the deviation, which takes energy away and spreads a little over all.
+    The deviation of n values varies, E 1/s^2 = (n - 1) / (n - 3) for Gaussian ones; in training (and with
+    statistics of one image always) the gradient also flows through the mean and the deviation, which takes
+    energy away and spreads a little over all.
     """
+    if role(node) == "layer_norm":
+        return norms.factors(fwd, node)
     if fwd.premises.batch is None or fwd.premises.statistics == "frozen":
         return 1.0, 0.0
     n = fwd.premises.batch * float(np.prod(node.map_size, initial=1.0))
+    if fwd.premises.statistics == "calibrated" and n > 3:
+        return (n - 1) / (n - 3), 0.0
+    return _spread(n)
+
+
+def _spread(n: float) -> tuple[float, float]:
     if n <= 3:
         return 1.0, 0.0
-    if fwd.premises.statistics == "calibrated":
-        return (n - 1) / (n - 3), 0.0
     own = (n - 1) * (n - 2) / ((n + 1) * (n - 3))
     rest = 2 * (n - 2) / ((n - 3) * (n - 1) * (n + 1))
     share = (n - 1) / n

@@ -46,7 +46,7 @@ class Activation:
         x = np.asarray(x, float)
         if self.name == "relu":
             return np.asarray(x > 0, float)
-        h = 1e-5
+        h = 1e-5 * np.maximum(1.0, np.abs(x) / 100)  # of huge values the last digits are more than 1e-5
         return np.asarray((self(x + h) - self(x - h)) / (2 * h))
 
     @property

@@ -20,9 +20,10 @@ from archlens.graph import Along, Node, Window
 Floats = NDArray[np.float64]
 
 
-def image_mean(walk: Forward, law: Moments, node: Node) -> float:
-    """Covariance averaged over all pairs of positions of one map: the variance of its mean."""
-    sizes, jumps = _grid(node, law)
+def image_mean(walk: Forward, law: Moments, node: Node, dims: Sequence[int] | None = None) -> float:
+    """Covariance averaged over all pairs of positions of one map: the variance of its mean. `dims`: of the
+    positions along these dimensions only."""
+    sizes, jumps = _grid(node, law, dims)
     if not sizes:
         return law.variance
     profiles = []
@@ -32,10 +33,11 @@ def image_mean(walk: Forward, law: Moments, node: Node) -> float:
     return _mix(walk, law.cov[1:], profiles, jumps)
 
 
-def _grid(node: Node, law: Moments) -> tuple[list[int], list[float]]:
-    """Map sizes and jumps of the axes that a node still has."""
-    dims = [(a, d) for a in range(len(law.jump)) if (d := node.axis_dim(a)) is not None]
-    return [node.shape[d] for _, d in dims], [law.jump[a] for a, _ in dims]
+def _grid(node: Node, law: Moments, dims: Sequence[int] | None = None) -> tuple[list[int], list[float]]:
+    """Map sizes and jumps of the axes that a node still has, and of tokens, those that they are made of."""
+    wanted = node.positions if dims is None else dims
+    whole = [(a, d) for a in range(len(law.jump)) if (d := node.axis_dim(a)) in wanted and d is not None]
+    return [node.shape[d] for _, d in whole], [law.jump[a] for a, _ in whole]
 
 
 def _mix(
@@ -182,7 +184,7 @@ def max_pool(walk: Forward, node: Node) -> Moments:
             jump[s.axis] *= jump_factor(s.step, n_in)
             profile[s.axis] = averaged(profile[s.axis], matrix(s.step.geometry, n_in, s.step.size))
     if len(kernel) != len(law.jump) or int(np.prod(kernel)) == 1:
-        return replace(law, jump=tuple(jump), profile=tuple(profile))
+        return replace(law, jump=tuple(jump), profile=tuple(profile), chain=None)
     best = winner(law, walk, kernel)
     first, second = best.expect(best.value(best.u)), best.expect(best.value(best.u) ** 2)
     root = np.sqrt(best.common)

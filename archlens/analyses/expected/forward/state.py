@@ -60,7 +60,8 @@ class Moments:
             behind a convolution, for the batch norm that takes the constant away.
         before: The Gaussian law under an activation (function, mean, cov), for a max pool behind it.
         values: Quantiles of what a ReLU lets through, where known.
-        chain: How a residual sum is made up, where one of its terms has known quantiles.
+        chain: How a residual sum is made up, where one of its terms has known quantiles: of the sum itself
+            and of what only renames it, since its edges are counted by it.
         strong, pooled: Share of the variance in the strongest direction, and of a pooled value's variance
             that is common to its inputs; see `flattening`.
     """

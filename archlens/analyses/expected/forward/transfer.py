@@ -58,6 +58,9 @@ _MAX = frozenset(
 )  # fmt: skip
 
 
+_IMAGE_NORMS = frozenset({"layer_norm", "group_norm", "instance_norm"})
+
+
 def role(node: Node) -> Role:
     """Which rule of the expected field an operation falls under; `unknown` where there is none."""
     if node.unknown is not None or any(isinstance(s, Keep) for e in node.edges for s in e.steps):
@@ -67,15 +70,17 @@ def role(node: Node) -> Role:
     if not node.edges:
         return "constant"
     if node.op.startswith("conv") and "weight" in node.attrs:
-        return "linear" if interpolates(node) else "random"
+        return "linear" if interpolates(node) else _one(node, "random")
     if node.op == "linear":
-        return "random"
+        return _one(node, "random")
     if node.op in _LINEAR:
         return "linear"
     if node.op in _MAX:
         return "max_pool"
-    if node.op in ("batch_norm", "layer_norm"):
-        return node.op if len(node.edges) == 1 or _over_channels(node) else "unknown"  # type: ignore[return-value]
+    if node.op == "batch_norm":
+        return _one(node, "batch_norm")
+    if node.op in _IMAGE_NORMS:
+        return "layer_norm" if _own_statistics(node) else "unknown"
     if node.op == "mul":
         return "product"
     if node.op == "div":
@@ -87,6 +92,11 @@ def role(node: Node) -> Role:
     return "unknown"
 
 
+def renames(node: Node) -> bool:
+    """Whether a node is its source under another name: the same values at the same places."""
+    return node.op in ("identity", "copy", "dropout") and len(node.edges) == 1 and not node.edges[0].steps
+
+
 def function(node: Node) -> Activation | None:
     """The scalar function of an activation node, where there is a formula for it."""
     name = node.attrs.get("function")
@@ -96,13 +106,21 @@ def function(node: Node) -> Activation | None:
     return f if f.known else None
 
 
-def _over_channels(node: Node) -> bool:
-    """Whether a layer norm's statistics run over channels only, not over positions."""
-    return all(
-        not isinstance(s, Along) or all(a.axis < 0 for a in node.layout[s.dim])
-        for e in node.edges
-        for s in e.steps
-    )
+def _one(node: Node, kind: Role) -> Role:
+    """A rule that knows one input: weights that are made from another one have none."""
+    return kind if len(node.edges) == 1 else "unknown"
+
+
+def _own_statistics(node: Node) -> bool:
+    """Whether a norm reads nothing but its value and, as a gate, that value's own statistics: no weight or
+    bias that depends on the image."""
+    value, *rest = node.edges
+    return not value.steps and len(rest) <= 1 and all(e.gate and e.source == value.source for e in rest)
+
+
+def carrying(node: Node) -> tuple[int, ...]:
+    """Indices of the edges that carry energy: a norm's statistics are seen to by its own rule."""
+    return (0,) if node.op in _IMAGE_NORMS else tuple(range(len(node.edges)))
 
 
 def interpolates(node: Node) -> bool:

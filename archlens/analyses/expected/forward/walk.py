@@ -18,7 +18,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from archlens.analyses.expected.forward import flattening
+from archlens.analyses.expected.forward import flattening, norms
 from archlens.analyses.expected.forward.activations import pair, single
 from archlens.analyses.expected.forward.gates import Chain, rectified_normal
 from archlens.analyses.expected.forward.mixing import image_mean, max_pool, resampled, resamples
@@ -36,7 +36,14 @@ from archlens.analyses.expected.forward.state import (
     natural_correlation,
     scaled,
 )
-from archlens.analyses.expected.forward.transfer import ShapedStep, function, role, shaped_steps, weights
+from archlens.analyses.expected.forward.transfer import (
+    ShapedStep,
+    function,
+    renames,
+    role,
+    shaped_steps,
+    weights,
+)
 from archlens.analyses.fields.taps import matrix
 from archlens.analyses.fields.walks import Walks
 from archlens.graph import Along, Edge, Full, Graph, Grouped, Node, Pad, TransposedWindow, Window
@@ -57,9 +64,24 @@ def forward(walks: Walks, premises: Premises = WHITE) -> Forward:
         if role(node) == "unknown":
             walk.missing[node.id] = node.unknown or node.op
         elif all(walk.nodes[e.source] is not None for e in node.edges):
-            law = flattening.follow(walk, node, _RULES[role(node)](walk, node))
+            law = _followed(walk, node)
+            if law is None:
+                walk.missing[node.id] = f"{node.op}: its values grow beyond numbers"
         walk.nodes.append(law)
     return walk
+
+
+def _followed(walk: Forward, node: Node) -> Moments | None:
+    """The law by the node's rule; None where its values would overflow, as those of the network do."""
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            law = flattening.follow(walk, node, _RULES[role(node)](walk, node))
+    except OverflowError:
+        return None
+    return law if law.second < _LARGEST and bool(np.isfinite(law.cov).all()) else None
+
+
+_LARGEST = 1e300  # of a second moment
 
 
 def _image(walk: Forward, node: Node) -> Moments:
@@ -92,7 +114,7 @@ def _random(walk: Forward, node: Node) -> Moments:
         if isinstance(g, (Window, TransposedWindow)):
             phases = g.stride if isinstance(g, TransposedWindow) else 1
             taps, same = g.kernel / phases, same / phases
-            here = profile[taken.axis] if taken.axis >= 0 else np.ones(n_in)
+            here = _profile_over(profile, taken)
             read = matrix(g, n_in, step.size).apply(here, 0) / taps
             own *= read.mean()
             means = _tap_means(g, np.sqrt(here), step.size)
@@ -109,6 +131,13 @@ def _random(walk: Forward, node: Node) -> Moments:
     cov = gain * (base * cross + (law.cov - law.common) * own * same)
     cov[1] = gain * law.second * own
     return Moments(0.0, cov, tuple(jump), tuple(profile), tuple(lean))
+
+
+def _profile_over(profile: Sequence[Floats], taken: ShapedStep) -> Floats:
+    """The profile along a step's dimension; flat where the dimension is no whole axis of the input."""
+    n = taken.before[taken.step.dim] if isinstance(taken.step, Along) else 0
+    known = taken.axis >= 0 and len(profile[taken.axis]) == n
+    return profile[taken.axis] if known else np.ones(n)
 
 
 def _tap_means(g: Window | TransposedWindow, values: Floats, n_out: int) -> Floats:
@@ -156,17 +185,14 @@ def _removed(walk: Forward, law: Moments, node: Node) -> float:
 
 
 def deviation(walk: Forward, node: Node) -> float:
-    """The variance that a batch norm divides by."""
+    """The variance that a norm divides by."""
+    if role(node) == "layer_norm":
+        return norms.deviation(walk, node)
     source = node.edges[0].source
     law = walk.at(source)
     if walk.premises.statistics == "frozen":
         return 1.0
     return law.variance - _removed(walk, law, walk.graph.nodes[source]) + EPS
-
-
-def _layer_norm(walk: Forward, node: Node) -> Moments:
-    law = walk.at(node.edges[0].source)
-    return scaled(law, 0.0, law.cov / (law.variance + EPS))
 
 
 def _activation(walk: Forward, node: Node) -> Moments:
@@ -200,7 +226,7 @@ def _linear(walk: Forward, node: Node) -> Moments:
     # Parts that lie side by side along the channels (a concat): moments add up by their shares.
     shares = [_channel_share(walk.graph, e) for e in node.edges]
     if len(parts) == 1 and shares[0] == 1:
-        return parts[0]
+        return parts[0] if renames(node) else replace(parts[0], chain=None)  # how a sum is made up is its own
     mean = sum(s * p.mean for p, s in zip(parts, shares, strict=True))
     raw = np.sum([s * (p.cov + p.mean**2) for p, s in zip(parts, shares, strict=True)], axis=0)
     return Moments(mean, raw - mean**2, finest(parts), blended(parts, shares))
@@ -232,7 +258,7 @@ def _channel_share(graph: Graph, edge: Edge) -> float:
 
 def _mixing(step: Along) -> bool:
     """Whether a step along channels averages them instead of moving them."""
-    return isinstance(step.geometry, (Window, Full, Grouped, Pad))
+    return isinstance(step.geometry, (Window, Full, Grouped))
 
 
 def carried(walk: Forward, node: Node, edge: Edge) -> Moments:
@@ -253,17 +279,18 @@ def _along(node: Node, law: Moments, taken: ShapedStep) -> Moments:
     assert isinstance(step, Along)
     n_in = taken.before[step.dim]
     if taken.positional:
-        if isinstance(step.geometry, Pad) and step.geometry.mode == "constant":
-            inside = min(1.0, n_in / step.size)
-            cov = inside**2 * (law.cov + law.mean**2) - (inside * law.mean) ** 2
-            cov[1] = inside * law.second - (inside * law.mean) ** 2
-            return replace(law, mean=inside * law.mean, cov=cov, before=None)
         if taken.axis < 0:
             return law
         jump, profile = list(law.jump), list(law.profile)
+        if isinstance(step.geometry, Pad) and step.geometry.mode == "constant":
+            # The law stays that of the values inside; the profile tells where there are none. A convolution
+            # that reads on then finds what it would find with as much padding of its own.
+            inside = matrix(step.geometry, n_in, step.size)
+            profile[taken.axis] = inside.apply(_profile_over(profile, taken), 0)
+            return replace(law, profile=tuple(profile), lean=None)
         jump[taken.axis] *= jump_factor(step, n_in)
         profile[taken.axis] = averaged(profile[taken.axis], weights(node, step, n_in))
-        return replace(law, jump=tuple(jump), profile=tuple(profile))
+        return replace(law, jump=tuple(jump), profile=tuple(profile), lean=None)
     if isinstance(step.geometry, Window) or (isinstance(step.geometry, Full) and n_in > 1):
         a = weights(node, step, n_in)  # an average over channels: their variances shrink
         squares = a.squares / step.size
@@ -315,7 +342,7 @@ _RULES: dict[str, Rule] = {
     "random": _random,
     "linear": _linear,
     "batch_norm": _batch_norm,
-    "layer_norm": _layer_norm,
+    "layer_norm": norms.layer_norm,
     "activation": _activation,
     "max_pool": max_pool,
     "product": _product,
