@@ -351,3 +351,11 @@ case("max keepdim", lambda x: x.max(1, keepdim=True).values, draws=40)
 case("var_mean keepdim", lambda x: torch.var_mean(x, 2, keepdim=True)[0])
 case("std_mean keepdim", lambda x: torch.std_mean(x, 2, keepdim=True)[1])
 case("celu alpha", lambda x: A.celu(x, 0.7))
+
+
+case(
+    "_native_batch_norm_legit_no_training scaled",
+    lambda x: A._native_batch_norm_legit_no_training(
+        x, x[0, :, 0, 1], x[0, :, 1, 0], torch.zeros(3).to(x), torch.ones(3).to(x), 0.1, 1e-5
+    )[0],
+)

@@ -27,7 +27,7 @@ norm("conv_transpose3d", lambda: nn.ConvTranspose3d(1, 1, 2, 2), 1, 2, 3, 2)
 case(
     "_convolution",
     lambda x, m: A._convolution(
-        x, m.weight, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1, False, False, False, False
+        x, m.weight, x[0, :, 1, 1], [1, 1], [1, 1], [1, 1], False, [0, 0], 1, False, False, False, False
     ),
     parts=lambda: [nn.Conv2d(3, 3, 3)],
 )
