@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 import numpy as np
 
@@ -117,11 +118,12 @@ class Hearing:
 def parts(
     claims: Claims, halves: Sequence[Part], drawn: Sequence[tuple[int, Unit]], rng: random.Random
 ) -> list[Part]:
-    """What of the image is changed: half images up to random lines; then for each drawn unit a corner of its
-    box, the half image that holds one edge of it, a pixel just outside of it; each once."""
-    out = list(halves)
+    """What of the image is changed, each once: half images up to random lines; for each drawn unit, the
+    deepest first, a corner of its box, the half image that holds one edge of it, a pixel just outside of it.
+    In turn, so that the first few are of both kinds."""
+    out: list[Part] = []
     axes = range(len(claims.shape))
-    for node, unit in drawn:
+    for node, unit in reversed(drawn):
         ends = claims.box(node, unit)
         if ends is None or not claims.shape:
             out.append(pixel(claims.shape, [rng.randrange(n) for n in claims.shape]))
@@ -135,7 +137,8 @@ def parts(
         if beyond:
             axis, place = rng.choice(beyond)
             out.append(pixel(claims.shape, [place if a == axis else rng.randint(lo[a], hi[a]) for a in axes]))
-    return list(dict.fromkeys(out))
+    turns = (part for pair in zip_longest(halves, out) for part in pair if part is not None)
+    return list(dict.fromkeys(turns))
 
 
 def hear(
