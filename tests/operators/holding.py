@@ -44,7 +44,7 @@ class Held:
     tight: float = 1.0  # share of the output's (pixel, unit) pairs inside the boxes that answered
 
 
-def hold(net: nn.Module, *sizes: Sequence[int], draws: int = 24, first: int = 4, origin: int = 0) -> Held:
+def hold(net: nn.Module, *sizes: Sequence[int], draws: int = 24, first: int = 2, origin: int = 0) -> Held:
     """Every pixel against every unit, until all that is said to see it has answered or no draw is left."""
     graph = capture_module(net, sizes if len(sizes) > 1 else sizes[0])
     witness = Witness(net, sizes, draws=draws)

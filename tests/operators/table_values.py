@@ -357,3 +357,5 @@ case(
 case(
     "addmm scaled", lambda x: torch.addmm(x[0, 1], x[0, 0], x[0, 2].t()[:, :1].expand(5, 5), beta=2, alpha=3)
 )
+
+bound("diagonal_scatter above", lambda x: x[0, 0].diagonal_scatter(x[0, 1, :, 0], 1), blind=True)
