@@ -8,7 +8,7 @@ from holding import hold
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("seed", [k for k in range(17) if k != 1])
+@pytest.mark.parametrize("seed", [0, *range(2, 10)])
 def test_nothing_answers_that_is_said_not_to_be_seen(seed: int) -> None:
     net, sizes = network(seed)
     for origin in range(len(sizes)):
