@@ -14,7 +14,7 @@ import torch
 # In-place calls that change how a tensor is looked at, and not what it holds.
 _RESHAPING = {
     "unsqueeze_": "unsqueeze", "squeeze_": "squeeze", "transpose_": "transpose", "t_": "t",
-    "as_strided_": "as_strided_", "detach_": "detach", "swapaxes_": "transpose", "swapdims_": "transpose",
+    "as_strided_": "as_strided", "detach_": "detach", "swapaxes_": "transpose", "swapdims_": "transpose",
     "resize_": "resize_", "resize_as_": "resize_",
 }  # fmt: skip
 # Kept under their own names: what was there before does not matter.

@@ -104,6 +104,9 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         known = {id(t): self.tensors.node(t) for t in inputs}
         depends = name not in FACTORIES and any(node is not None for node in known.values())
         writes = form.target == 0
+        if depends and form.reshapes:  # afterwards the tensor has another shape: rules ask for the one before
+            before = torch.ops.aten.alias(full[0])
+            known[id(before)], full = known[id(full[0])], (before, *full[1:])
         if not depends:
             out = self._constant(func, name, args, kwargs, full, inputs)
             if writes and inputs and known[id(inputs[0])] is None:
@@ -125,14 +128,14 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         results = list(tensors_in((out,)))
         if depends and self.calls is not None and (way := LOOKING.get(name) or COUNTING.get(name)):
             self.calls.ways.append(way)
-        before = len(self.nodes)
+        made = len(self.nodes)
         if depends and results:
             self._record(func, form, full, results, lambda t: known.get(id(t)))
         elif form.view and inputs:
             # A view of a constant may be written to later: remember how to find its base.
             self._views_of_constant(form, full, results, inputs[0])
         if depends and self.calls is not None:
-            self.calls.sign(func, args, kwargs, out, self.depends, range(before, len(self.nodes)))
+            self.calls.sign(func, args, kwargs, out, self.depends, range(made, len(self.nodes)))
         return out
 
     def depends(self, tensor: torch.Tensor) -> bool:

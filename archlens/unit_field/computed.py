@@ -36,7 +36,7 @@ def support_field(base: FieldMap, study: Study, node: int, start: int, phases: b
 def _phases(study: Study, node: int, start: int) -> dict[str, Any]:
     """How the support differs from phase to phase: `phases`, one entry a unit; empty where it does not."""
     field = study.fields(start)[node]
-    count = phases_of(study.graph.nodes[node], field)
+    count = phases_of(study.graph, node, field, start)
     if count <= 1:
         return {}
     if count > MOST_PHASES:

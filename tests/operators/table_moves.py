@@ -147,7 +147,15 @@ case(
 )
 case("swapaxes_", lambda x: wrote(x, lambda y: y.swapaxes_(2, 3)) + 1)
 case("t_", lambda x: wrote(x[0, 0], lambda y: y.t_()) + 1)
-case("as_strided_", lambda x: wrote(x, lambda y: y.as_strided_((4, 5), (5, 1), 20)) + 1, word="unknown")
+case("as_strided_", lambda x: wrote(x, lambda y: y.as_strided_((4, 5), (5, 1), 20)) + 1)
+case("as_strided_ that says the format", lambda x: wrote(x, lambda y: y.as_strided_(x.shape, x.stride())) + 1)
+case("resize_", lambda x: wrote(x, lambda y: y.resize_(x.numel())) + 1)
+case("resize_ smaller", lambda x: wrote(x, lambda y: y.resize_(3, 5)) + 1)
+case("resize_as_", lambda x: wrote(x, lambda y: y.resize_as_(torch.empty(5, 4, 3))) + 1)
+case(
+    "pooled to one pixel, channels last",
+    lambda x: F.adaptive_avg_pool2d(x.contiguous(memory_format=torch.channels_last), 1) * x[..., :1],
+)
 case("detach_", lambda x: wrote(x, lambda y: y.detach_()) + 1)
 case("out=", lambda x: wrote(torch.empty_like(x), lambda y: torch.add(x, x.flip(2), out=y)))
 case("out= a view", lambda x: wrote(x, lambda y: torch.add(x[:, :1], x[:, :1].flip(2), out=y[:, 1:2])))

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archlens.analyses.fields.taps import pattern, reads
-from archlens.analyses.fields.theoretical import Field
+from archlens.analyses.fields.theoretical import Field, axes_of
 from archlens.analyses.fields.visible import reshape_like
 from archlens.graph import (
     Along,
@@ -89,7 +89,7 @@ def support_phases(
         Unit -> support; only the central unit where the field has no phases, too many, or no period.
     """
     node = graph.nodes[node_id]
-    periods = _periods(node, field)
+    periods = _periods(graph, node_id, field, origin)
     if int(np.prod(periods)) > MOST_PHASES:
         periods = [1] * len(periods)
     units: list[tuple[int, ...]] = [()]
@@ -99,19 +99,20 @@ def support_phases(
     return {u: support(graph, node_id, u, origin) for u in units}
 
 
-def phases_of(node: Node, field: Field | None) -> int:
+def phases_of(graph: Graph, node_id: int, field: Field | None, origin: int | None = None) -> int:
     """How many kinds of unit a map has: 1 where the field does not depend on the phase."""
-    return int(np.prod(_periods(node, field)))
+    return int(np.prod(_periods(graph, node_id, field, origin)))
 
 
-def _periods(node: Node, field: Field | None) -> list[int]:
+def _periods(graph: Graph, node_id: int, field: Field | None, origin: int | None) -> list[int]:
     """The field's period along each position dimension; 1 where it has none."""
+    node, start = graph.nodes[node_id], graph.nodes[graph.inputs[0] if origin is None else origin]
+    paths = {axis: f.path for axis, f in zip(axes_of(start), field or (), strict=False)}
     periods = [1] * len(node.positions)
     for k, dim in enumerate(node.positions):
         axes = {a.axis for a in node.layout[dim] if a.axis >= 0}
-        if field is not None and len(axes) == 1:
-            path = field[axes.pop()].path
-            periods[k] = 1 if path is None else min(path.period, node.shape[dim])
+        if len(axes) == 1 and (path := paths.get(axes.pop())) is not None:
+            periods[k] = min(path.period, node.shape[dim])
     return periods
 
 

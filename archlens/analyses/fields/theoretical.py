@@ -99,9 +99,8 @@ def receptive_fields(
         Per node one `AxisField` an axis of the origin; None where it does not depend on the origin.
     """
     origin = graph.inputs[0] if origin is None else origin
-    # The atoms of a layout run along the input's axes; seen from another node they are the same axes.
     start = graph.nodes[origin]
-    axes = [atom.axis for dim in start.positions for atom in start.layout[dim] if atom.axis >= 0]
+    axes = axes_of(start)
     spans = [start.axis_dim(a) for a in axes]
     out: list[Field | None] = [*known, *[None] * (len(graph.nodes) - len(known))]
     for node in graph.nodes[len(known) :]:
@@ -121,6 +120,12 @@ def receptive_fields(
             fields.append(_merge(branches, node, axis, extent))
         out[node.id] = tuple(fields)
     return out
+
+
+def axes_of(origin: Node) -> list[int]:
+    """The axes that fields seen from a node have, in their order: those of the input that its layout runs
+    along."""
+    return [atom.axis for dim in origin.positions for atom in origin.layout[dim] if atom.axis >= 0]
 
 
 def _follow(graph: Graph, node: Node, edge: Edge, field: AxisField, axis: int) -> AxisField:

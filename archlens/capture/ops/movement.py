@@ -157,6 +157,17 @@ def as_strided(call: Call) -> Lowered | None:
     )
 
 
+def resize(call: Call) -> Lowered | None:
+    """resize_ and resize_as_: the first elements of the storage; a larger one holds what was there by chance."""
+    x, count = call.tensor(0), numel(call.shape)
+    if not x.is_contiguous() or count > x.numel():
+        return None
+    if count == x.numel():
+        return Lowered("reshape", call.edge(x, Reshape(call.shape)))
+    steps = (Reshape((x.numel(),)), Along(0, Slice(0), count), Reshape(call.shape))
+    return Lowered("slice", call.edge(x, *steps))
+
+
 def diagonal(call: Call) -> Lowered:
     """aten::diagonal: where two dimensions agree, which becomes the last one."""
     x = call.tensor(0)
@@ -251,6 +262,7 @@ RULES: dict[str, Rule] = {
     "diagonal": diagonal,
     "rot90": rot90,
     "as_strided": as_strided,
+    "resize_": resize,
     "unfold": unfold,
     "copy_": copy_,
     **dict.fromkeys(("fill_", "zero_", "fill"), fill),
