@@ -158,7 +158,7 @@ def as_strided(call: Call) -> Lowered | None:
 
 
 def resize(call: Call) -> Lowered | None:
-    """resize_ and resize_as_: the first elements of the storage; a larger one holds what was there by chance."""
+    """resize_ and resize_as_: the first elements of the storage; a larger one holds anything."""
     x, count = call.tensor(0), numel(call.shape)
     if not x.is_contiguous() or count > x.numel():
         return None
