@@ -256,9 +256,10 @@ LIMITS = """
   group to group and, over channels, from place to place; of that their means are followed (few channels in a
   group, weak borders), not that gradients are larger where values are. The gradient through the statistics is
   a uniform part of 2 / n. Sides are within 2.4 %; innermost ones of one cell, at widths of 32, within 8 %.
-  The gain of instance norm is a third low. A coherent change is taken to leave the statistics as they are.
-  Behind layer norm over channels that holds; behind group and instance norm, whose statistics run over
-  places, the **coherent far response is 2.3 times too low**: the uniform part adds up over a large region.
+  The gain of instance norm is a quarter low. **A coherent change is heard through the statistics**: a norm
+  over places hands a k-th of it (k channels in a group) to every place, near or far, and takes it away where
+  it was. Behind group and instance norm the far region's coherent response is therefore twice what its pixels
+  say, without any pooling; over 1/f noise the closed form is up to twice too high there, as behind pools.
 * **Lags.** Correlations between gradients are followed over two cells of the map at hand. An average over
   more than three cells on top of another one (a 7x7 average pool of stride 1 over a resize) loses the rest.
 * **Trained weights** are another matter: that is what the gradient and the occlusion field are for.

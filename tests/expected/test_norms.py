@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,10 +12,11 @@ from erf_nets import Headed
 from monte_carlo import monte_carlo
 from torch import Tensor, nn
 
+from archlens.analyses.expected.coherent import respond
 from archlens.analyses.expected.field import expected_erf
+from archlens.analyses.expected.forward.state import Forward
 from archlens.analyses.expected.forward.walk import forward
-from archlens.analyses.expected.lens import Lens
-from archlens.analyses.expected.summaries import centred_sides
+from archlens.analyses.expected.summaries import centred_sides, far_region
 from archlens.analyses.fields.walks import Walks
 from archlens.analyses.structure.class_score import main_output
 from archlens.capture.run import capture_module
@@ -87,12 +89,52 @@ def test_norms_of_the_image_itself_agree_with_samples(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NORMS)
-def test_coherent_responses_have_a_rule_too(name: str) -> None:
-    walks = Walks(capture_module(residual(NORMS[name]), (3, 65, 65)))
-    lens = Lens(walks)
-    far, near = lens.responses(main_output(walks.graph), 0)
-    assert far > 0
-    assert near > 0
+def test_a_change_of_the_far_region_is_heard_through_the_statistics(name: str) -> None:
+    """A norm over places hands a change of the far region to every place, by a mean of few channels."""
+    model, side = residual(NORMS[name]), 65
+    graph = capture_module(model, (3, side, side))
+    moments, node = forward(Walks(graph)), main_output(graph)
+    expected = expected_erf(moments, node)
+    assert expected.energy is not None
+    region = far_region((side, side), expected.centre)
+    (theory,) = respond(moments, node, expected.unit, [region], expected.origin, {})
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    sampled = monte_carlo(model, side, 100, batch=1, regions=(region,))
+    torch.set_num_threads(threads)
+    theory /= expected.gain * float(expected.energy[region].sum())
+    measured = sampled.coherent[:, 0].mean() / sampled.maps[:, region].sum(1).mean()
+    assert theory == pytest.approx(measured, rel=0.3)
+    assert (theory > 1.2) == (name in ("groups", "instance"))
+
+
+def pointwise(norm: nn.Module, w: int = 12) -> tuple[Forward, int]:
+    """Nothing but the norm brings places together."""
+    graph = capture_module(
+        nn.Sequential(nn.Conv2d(3, w, 1, bias=False), norm, nn.Conv2d(w, 4, 1)), (3, 8, 10)
+    )
+    return forward(Walks(graph)), main_output(graph)
+
+
+def test_a_change_of_the_whole_image_is_taken_away_by_an_instance_norm() -> None:
+    moments, node = pointwise(nn.InstanceNorm2d(12))
+    everywhere = np.ones((8, 10), bool)
+    unit = moments.graph.nodes[node].middle
+    whole, pixel = respond(moments, node, unit, [everywhere, np.eye(8, 10, dtype=bool)], 0, {})
+    assert whole == pytest.approx(0.0, abs=0.06 * pixel)
+
+
+@pytest.mark.parametrize("groups", [12, 3, 1])
+def test_half_the_image_reaches_a_place_outside_it_as_a_mean_of_its_channels(groups: int) -> None:
+    """dy = -mean(dx) - y mean(y dx): over k channels and half the places, the first has a k-th of a quarter
+    of the change's energy, and the second hardly any over white noise."""
+    moments, node = pointwise(nn.GroupNorm(groups, 12))
+    left = np.zeros((8, 10), bool)
+    left[:, :5] = True
+    right = (3, 8)
+    inside, outside = (respond(moments, node, u, [left], 0, {})[0] for u in ((3, 2), right))
+    share = 0.25 / (12 // groups)
+    assert outside / inside == pytest.approx(share / (1 - 3 * share), rel=0.1)
 
 
 class Adaptive(nn.Module):

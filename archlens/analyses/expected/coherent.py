@@ -5,9 +5,10 @@ another colour, changes a whole region at once. Then the gradients of a region a
 squared. A globally pooled branch hands the same small gradient to every pixel: in pixel energy it hardly
 counts, in the coherent response it does.
 
-With batch statistics over few values the gradient through them adds a faint uniform part, which a large
-region adds up; it is left out here: statistics are constants, as in evaluation. Of globally pooled branches
-over natural images the figures are upper estimates, two to three times too high (docs/expected_erf.md).
+Batch statistics are constants here, as in evaluation: the gradient through them would add a faint uniform
+part, which a large region adds up. Those of one image are followed. Of globally pooled branches over natural
+images the figures are upper estimates, two to three times too high, behind norms over places up to twice
+(docs/expected_erf.md).
 
 A tangent walk, forwards: the change of a channel's value at p has second moment D(p), and at two places p, q
 the product of the changes has expectation a(p) a(q). Two maps a node, for one pattern in the image.
@@ -16,7 +17,7 @@ the product of the changes has expectation a(p) a(q). Two maps a node, for one p
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ from archlens.analyses.expected.field import LARGE, delta
 from archlens.analyses.expected.forward import flattening, norms, transfer
 from archlens.analyses.expected.forward.activations import pair, single
 from archlens.analyses.expected.forward.gates import Chain
+from archlens.analyses.expected.forward.mixing import image_mean
 from archlens.analyses.expected.forward.state import Forward, Moments
 from archlens.analyses.expected.forward.transfer import (
     ShapedStep,
@@ -47,10 +49,21 @@ Bools = NDArray[np.bool_]
 @dataclass(frozen=True)
 class _Tangent:
     """Second moment of the change at a place, and its amplitude across places; shaped like the node with
-    size 1 along channels, and one region after the other along a last dimension."""
+    size 1 along channels, and one region after the other along a last dimension.
+
+    Behind a norm whose statistics run over places, `across` has a second set of regions behind the first: what
+    comes through the statistics, which is independent of what comes from place to place.
+    """
 
     own: Floats
     across: Floats
+
+    @property
+    def together(self) -> Floats:
+        """The part of `own` that places have in common."""
+        regions = self.own.shape[-1]
+        squared = self.across**2
+        return squared if squared.shape[-1] == regions else squared[..., :regions] + squared[..., regions:]
 
 
 def respond(
@@ -118,11 +131,22 @@ def _node(fwd: Forward, node: Node, edges: list[tuple[int, Edge]], tangents: dic
     parts = [_edge(fwd, node, k, e, tangents[e.source]) for k, e in edges]
     chain = fwd.at(node.id).chain if node.op == "add" else None  # what renames a sum has its chain, too
     ties = [1.0 if chain is None or k != chain.skip else _tied(chain) for k, _ in edges]
-    own = sum((p.own * c for p, c in zip(parts, ties, strict=True)), start=np.zeros(()))
-    squares = (p.across**2 * c**2 for p, c in zip(parts, ties, strict=True))
-    whole = (own, sum(squares, start=np.zeros(())))
-    own, across = (_over_channels(node, np.asarray(v)) for v in whole)
-    return _Tangent(own, np.sqrt(across))
+    own = _over_channels(node, np.asarray(sum(p.own * c for p, c in zip(parts, ties, strict=True))))
+    most = max(p.across.shape[-1] for p in parts)
+    each = [_widened(p.across, most) * c for p, c in zip(parts, ties, strict=True)]
+    across = np.sqrt(_over_channels(node, np.asarray(sum(a**2 for a in each))))
+    if (
+        most > own.shape[-1]
+    ):  # behind a norm over places what is outside the region answers the other way round
+        across = np.where(_over_channels(node, np.asarray(sum(each))) < 0, -across, across)
+    return _Tangent(own, across)
+
+
+def _widened(across: Floats, size: int) -> Floats:
+    """Amplitudes with a second set of regions, of which there is nothing yet."""
+    if across.shape[-1] == size:
+        return across
+    return np.concatenate([across, np.zeros_like(across)], axis=-1)
 
 
 def _over_channels(node: Node, values: Floats) -> Floats:
@@ -155,11 +179,37 @@ def _norm(fwd: Forward, node: Node, t: _Tangent) -> _Tangent:
     """Division by the deviation, which a coherent change may share with the images: see `flattening`."""
     factor: Floats = np.asarray(statistics_factors(fwd, node)[0] / deviation(fwd, node))
     if role(node) == "layer_norm":
+        if norms.over(node).dims:
+            t = _through_statistics(fwd, node, t)
         factor = factor / norms.local(fwd, node)[..., None]
     flat = fwd.flat.get(node.id, flattening.NONE)
-    together = t.across**2
-    own = np.maximum(flat.energy * t.own + (flat.coherent - flat.energy) * together, 0.0)
-    return _Tangent(own * factor, np.sqrt(together * flat.coherent * factor))
+    own = np.maximum(flat.energy * t.own + (flat.coherent - flat.energy) * t.together, 0.0)
+    return _Tangent(own * factor, t.across * np.sqrt(flat.coherent * factor))
+
+
+def _through_statistics(fwd: Forward, node: Node, t: _Tangent) -> _Tangent:
+    """A change of a whole region moves the mean and the deviation that all places of a group share:
+    dy = dx - mean(dx) - y mean(y dx), with means over the n values of the group.
+
+    Of its k channels one is the value's own: there dx and its means go together. The others bring what is
+    independent of it: the mean everywhere alike, the deviation in proportion to y, whose values at two places
+    go together by r, mostly for the channels' constants.
+    """
+    statistics, law = norms.over(node), fwd.at(node.id)
+    k, dims = statistics.channels, statistics.dims
+    r = float(np.clip(image_mean(fwd, law, node, dims) / max(law.variance, 1e-12), 0.0, 1.0))
+    regions = t.own.shape[-1]
+    across = _widened(t.across, 2 * regions)
+    mean = across.mean(dims, keepdims=True)
+    loose = np.maximum(t.own - t.together, 0.0).mean(dims, keepdims=True) / statistics.places
+    squared = mean[..., :regions] ** 2 + mean[..., regions:] ** 2
+    here = across * mean
+    tied = (here[..., :regions] + here[..., regions:]) * (1 + r) / k
+    own = t.own - 2 * tied + (1 + r) * squared / k + loose * 2 / k
+    kept = across - mean * (1 + r) / k
+    others = squared * ((1 - 1 / k) + r * r) / k + loose * (1 + r) / k
+    kept[..., regions:] = np.sqrt(kept[..., regions:] ** 2 + others)
+    return _Tangent(np.maximum(own, (kept**2).reshape(*kept.shape[:-1], 2, regions).sum(-2)), kept)
 
 
 def _far(values: Floats) -> float:
@@ -227,7 +277,7 @@ def _random(fwd: Forward, node: Node, steps: Sequence[ShapedStep], t: _Tangent) 
 
 
 def _rms(values: Floats, dim: int) -> Floats:
-    return np.asarray(np.sqrt((values**2).mean(dim, keepdims=True)))
+    return values if values.shape[dim] == 1 else np.asarray(np.sqrt((values**2).mean(dim, keepdims=True)))
 
 
 def _max_pool(fwd: Forward, node: Node, steps: Sequence[ShapedStep], t: _Tangent) -> _Tangent:
@@ -267,9 +317,9 @@ def _step(node: Node, taken: ShapedStep, t: _Tangent) -> _Tangent:
         a = matrix(step.geometry, n_in, step.size)
         if node.op in ("pixel_unshuffle", "unfold"):  # each channel reads one of the window's places
             a = a.times(1.0 / step.geometry.kernel)
-    across = _apply(a, t.across, step.dim)
-    loose = np.maximum(t.own - t.across**2, 0.0)
-    return _Tangent(across**2 + _apply(transfer.squared(a), loose, step.dim), across)
+    moved = _Tangent(t.own, _apply(a, t.across, step.dim))
+    loose = np.maximum(t.own - t.together, 0.0)
+    return replace(moved, own=moved.together + _apply(transfer.squared(a), loose, step.dim))
 
 
 def _moved(taken: ShapedStep, values: Floats) -> Floats:

@@ -12,7 +12,7 @@ The gradient through m and s (the `gate` edge) is of the order of one part in th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
@@ -102,6 +102,8 @@ def factors(walk: Forward, node: Node) -> tuple[float, float]:
     between = removed(walk, node) * k
     within = max(law.variance - between, 1e-9 * law.variance)
     few = _inverse(between / k, within, k - 1) if k > 3 and between > 0 else 1.0
+    like = np.clip((law.cov - between) / within, -1.0, 1.0) ** 2
+    few *= 1 + 2 * image_mean(walk, replace(law, cov=like), node, statistics.dims) / k
     return few * kept**2, few * kept * 2 / n / statistics.places
 
 
