@@ -51,8 +51,8 @@ class _Tangent:
     """Second moment of the change at a place, and its amplitude across places; shaped like the node with
     size 1 along channels, and one region after the other along a last dimension.
 
-    Behind a norm whose statistics run over places, `across` has a second set of regions behind the first: what
-    comes through the statistics, which is independent of what comes from place to place.
+    Behind a norm whose statistics run over places, `across` has a second set of regions behind the first:
+    what comes through the statistics, which is independent of what comes from place to place.
     """
 
     own: Floats
