@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
-from archlens.analyses.structure.class_score import main_output
+from archlens.analyses.structure.class_score import has_places, main_output
 from archlens.errors import LayerError, MissingPackageError, ReportError, did_you_mean
 from archlens.graph import Graph, Layer, Node
 from archlens.graph.serialise import decode, encode
@@ -288,6 +288,11 @@ class Report(Shown):
     def cell(self) -> LayerReport:
         """The row of the class-score cell."""
         return self.layer(self.class_score)
+
+    @property
+    def scores_a_map(self) -> bool:
+        """Whether the class-score cell lies somewhere in the image: a class, or a list of boxes, does not."""
+        return self.class_score == "input" or has_places(self.node(self.cell))
 
     def to_dict(self, graph: bool = True) -> dict[str, Any]:
         """Contract form; `graph=False` leaves the captured graph out."""

@@ -75,6 +75,10 @@ def expected_field(base: FieldMap, study: Study, node: int, start: int, premises
     found = Lens(study, premises).field(node, base.unit, start)
     if found.energy is None:
         return replace(base, reason=found.reason, assumptions=found.assumptions)
+    if not found.energy.ndim:
+        return replace(
+            base, reason="it is read from a layer without positions", assumptions=found.assumptions
+        )
     summary = summarise(found.energy, found.centre)
     figures: dict[str, Any] = {
         **{f"erf_{share}": side for share, side in summary.sides.items()},

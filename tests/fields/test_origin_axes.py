@@ -47,3 +47,22 @@ def test_the_phases_of_a_field_from_a_turned_map_are_told_by_its_own_axes() -> N
         assert {tuple(p["box"]) for p in found.details["phases"]} == (
             {(1, 1), (1, 2)} if origin is None else {(1, 1), (2, 1)}
         )
+
+
+class Gated(nn.Module):
+    """A gate made of a vector along the channels, which has no place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.gate = nn.Conv2d(3, 4, 3, padding=1), nn.Conv1d(1, 1, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.body(x)
+        gate = self.gate(y.mean((2, 3))[:, None])[:, 0, :, None, None]
+        return y * torch.sigmoid(gate)
+
+
+def test_a_layer_without_positions_is_no_origin_of_energies() -> None:
+    found = archlens.field_map(Gated(), "expected", input_size=(3, 8, 9), origin="gate")
+    assert found.map is None
+    assert found.reason == "it is read from a layer without positions"

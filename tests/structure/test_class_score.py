@@ -15,6 +15,8 @@ from archlens.capture.run import capture_module
 from archlens.graph import Graph
 from archlens.pipeline import describe
 from archlens.render.plots.coverage import coverage_map
+from archlens.render.text.layers import rf_table
+from archlens.render.text.table import plain
 
 Then = Callable[[Tensor], Tensor]
 
@@ -162,6 +164,39 @@ def test_a_query_network_is_asked_for_its_masks(mixed: bool) -> None:
 def test_one_without_masks_keeps_its_classes() -> None:
     graph = captured(Queries(masks=False))
     assert main_output(graph) == graph.outputs["pred_logits"]
+
+
+class Detector(nn.Module):
+    """YOLO's way: boxes and classes of two grids one after the other, and the grids; `protos` adds masks."""
+
+    def __init__(self, protos: bool) -> None:
+        super().__init__()
+        self.fine = nn.Conv2d(3, 8, 3, stride=2, padding=1)
+        self.coarse = nn.Conv2d(8, 8, 3, stride=2, padding=1)
+        self.heads = nn.ModuleList(nn.Conv2d(8, 4 + CLASSES, 1) for _ in range(2))
+        self.protos = nn.Conv2d(8, 5, 3, padding=1) if protos else None
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        grids = [torch.relu(self.fine(x))]
+        grids.append(torch.relu(self.coarse(grids[0])))
+        found = [h(g).flatten(2) for h, g in zip(self.heads, grids, strict=True)]
+        out = {"found": torch.cat(found, 2), "grid": grids[0]}
+        return out if self.protos is None else {**out, "protos": self.protos(grids[0])}
+
+
+def test_a_detector_with_masks_is_asked_for_them() -> None:
+    graph = captured(Detector(protos=True))
+    assert main_output(graph) == graph.outputs["protos"]
+
+
+def test_a_detector_without_masks_says_that_it_has_no_cell() -> None:
+    graph = captured(Detector(protos=False))
+    assert main_output(graph) == graph.outputs["found"]
+    said = plain(rf_table(describe(graph, spec="detector", name="detector"), everything=True))
+    assert "In bold: the output, cat. It is no map: there is no class-score cell." in said
+    assert "In bold: the class-score cell, score." in plain(
+        rf_table(describe(captured(Scored()), spec="s", name="s"))
+    )
 
 
 class Several(nn.Module):

@@ -24,21 +24,24 @@ def main_output(graph: Graph) -> int:
     """Node id of the output that is meant by default: the one called `out`, else the first.
 
     A query network (DETR, MaskFormer) names the classes of its queries first, which lie nowhere in the image;
-    its masks do. So where the first output has no positions, it is the first that is a map, if there is one.
+    its masks do. So where the first output has no positions, it is the first that is a map, if there is one;
+    the grids that a detector's boxes are made of are features, and no answer.
     """
     if "out" in graph.outputs:
         return graph.outputs["out"]
     found = list(graph.outputs.values())
-    if _has_places(graph.nodes[found[0]]):
+    if has_places(graph.nodes[found[0]]):
         return found[0]
     axes = range(len(graph.nodes[graph.inputs[0]].positions))
-    return next((n for n in found if _is_map(graph.nodes[n], axes)), found[0])
+    grids = graph.ancestors(found[0]) if graph.nodes[found[0]].positions else ()
+    return next((n for n in found if _is_map(graph.nodes[n], axes) and n not in grids), found[0])
 
 
-def _has_places(node: Node) -> bool:
-    """Whether any dimension runs along the image in order: queries mixed with its tokens do not."""
-    placed = ([a.stride for a in node.layout[d] if a.axis >= 0] for d in node.positions)
-    return any(all(strides) for strides in placed)
+def has_places(node: Node) -> bool:
+    """Whether any dimension runs along the image in order: queries mixed with its tokens do not, nor do the
+    tokens of several maps one after the other, as detectors answer."""
+    placed = ([a for a in node.layout[d] if a.axis != -1] for d in node.positions)
+    return any(all(a.axis >= 0 and a.stride for a in atoms) for atoms in placed)
 
 
 def _is_map(node: Node, axes: Iterable[int]) -> bool:

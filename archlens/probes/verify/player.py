@@ -185,7 +185,8 @@ class Player:
         kept = [self.masks[id(t)] for t in tensors_in(entry.args[:2]) if id(t) in self.masks]
         sign = -1.0 if base == "sub" else 1.0
         if base in ("add", "sub"):
-            kept += [sign * a.value > CUT for a in args[:2] if _cuts(a, sign)]
+            values = [self._added(a, given) for a, given in zip(args[:2], entry.args, strict=False)]
+            kept += [sign * v > CUT for v in values if v is not None and bool((sign * v <= CUT).any())]
         elif base == "masked_fill" and isinstance(args[1], Constant) and _cuts(args[2], 1.0):
             assert args[1].value is not None
             kept.append(~args[1].value.bool())
@@ -196,6 +197,15 @@ class Player:
         for mask in kept:
             out = mask if out is None else out & mask
         return out
+
+    def _added(self, value: Any, given: Any) -> Tensor | None:
+        """What a constant operand adds. Only here a parameter has its own value: a mask that comes with a
+        learnt bias (of relative positions, say) is one all the same."""
+        if not isinstance(value, Constant):
+            return None
+        own = self.tape.constant(given) if value.value is None else value.value
+        floats = own is not None and own.is_floating_point() and own.numel()
+        return own.to(self.start.device) if own is not None and floats and not own.is_meta else None
 
 
 def _laid_out(value: Tensor, like: Tensor) -> Tensor:

@@ -67,10 +67,36 @@ class Tape:
     home: dict[int, int]  # tensor -> its storage, by identities
     dynamic: set[int]  # storages that hold something input-dependent at some time
     written: set[int]  # storages that some call writes to
+    parameters: dict[int, Tensor]  # tensor of the meta copy, by identity -> the network's own
+    _made: dict[int, Recorded] = field(default_factory=dict)  # constant, by identity -> the call that made it
 
     def storage(self, tensor: Tensor) -> int:
         """Identity of a tensor's storage."""
         return self.home.get(id(tensor)) or _storage(tensor)
+
+    def constant(self, tensor: Tensor) -> Tensor | None:
+        """The value that a constant of the run has in the network itself, parameters included; None where it
+        cannot be told: buffers that are written to."""
+        if not tensor.is_meta:
+            return tensor
+        if id(tensor) in self.parameters:
+            return self.parameters[id(tensor)]
+        if not self._made:
+            self._made.update((id(t), e) for e in self.entries for t in e.outs)
+        entry = self._made.get(id(tensor))
+        if entry is None or entry.writes or self.storage(tensor) in self.dynamic | self.written:
+            return None
+
+        def real(value: Any) -> Any:
+            if isinstance(value, Tensor):
+                return self.constant(value)
+            return type(value)(map(real, value)) if isinstance(value, (list, tuple)) else value
+
+        args = tuple(map(real, entry.given[0]))
+        if len(list(tensors_in(args))) < len(list(tensors_in(entry.given[0]))):
+            return None
+        results = list(tensors_in((entry.func(*args, **entry.given[1]),)))
+        return results[[id(t) for t in entry.outs].index(id(tensor))]
 
 
 class _Notes(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -134,7 +160,8 @@ def record(
         known = [(node, t) for _, t in ends if (node := tracer.tensors.node(t)) is not None]
         notes.entries[-1].nodes += known
     graph = rows.graph(name, tracer.nodes, ids, outputs)
-    tape = Tape(graph, notes.entries, inputs, notes.home, {_storage(t) for t in inputs}, set())
+    own: dict[int, Tensor] = {id(t): p for t, p in zip(twin.parameters(), model.parameters(), strict=True)}
+    tape = Tape(graph, notes.entries, inputs, notes.home, {_storage(t) for t in inputs}, set(), own)
     for entry in tape.entries:
         if entry.name in FACTORIES:
             continue  # dependent only if something dependent is written into it later

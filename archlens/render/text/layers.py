@@ -122,7 +122,7 @@ def rf_table(report: Report, everything: bool = False, layer: str | None = None)
             *([ERF_NOTE] if used else []),
             FIELD_NOTE.replace(" in px", unit),
             EDGE_NOTE,
-            *([f"In bold: the class-score cell, {report.class_score}."] if len(rows) > 1 else []),
+            *([_in_bold(report)] if len(rows) > 1 else []),
             *_notes(report),
         ),
         strong=_strong(report, rows),
@@ -187,6 +187,12 @@ def _remarks(report: Report, row: LayerReport) -> list[str]:
     if field.status != "exact" and field.kind != "unknown":
         remarks.append(field.status + (f": {field.status_reason}" if field.status_reason else ""))
     return remarks
+
+
+def _in_bold(report: Report) -> str:
+    if report.scores_a_map:
+        return f"In bold: the class-score cell, {report.class_score}."
+    return f"In bold: the output, {report.class_score}. It is no map: there is no class-score cell."
 
 
 def _strong(report: Report, rows: Sequence[LayerReport]) -> frozenset[int]:
