@@ -309,3 +309,25 @@ def test_no_time_is_said() -> None:
     assert found.passed
     assert not checks["witness"].checked
     assert "time" in checks["witness"].left_out[0]
+
+
+class LearntMask(nn.Module):
+    """Attention along rows whose mask comes in one sum with a learnt bias, as in transformers' Swin."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q, self.k, self.v = (nn.Linear(3, 4) for _ in range(3))
+        self.bias = nn.Parameter(torch.randn(6, 6))
+        self.register_buffer("mask", torch.zeros(6, 6).index_fill(1, torch.tensor([4, 5]), -100.0))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        rows = x[0].permute(1, 2, 0)  # (rows, 6, 3)
+        scores = self.q(rows) @ self.k(rows).transpose(1, 2) + (self.bias[None] + self.mask)
+        out: torch.Tensor = scores.softmax(2) @ self.v(rows)
+        return out
+
+
+def test_a_mask_with_a_learnt_bias_is_one_to_the_twin_too() -> None:
+    found, checks, _ = checked(LearntMask(), 3, 5, 6, units=8, macs=False)
+    assert found.passed, found.checks
+    assert all(checks[name].agreed == checks[name].checked > 0 for name in ("reach", "support", "witness"))
