@@ -67,6 +67,18 @@ def test_a_wrong_field_and_a_wrong_count_are_found(cli, net, monkeypatch):
     assert "do not agree" in said.err
 
 
+def test_nothing_that_could_be_checked_is_no_disagreement(cli, net):
+    with open("verified_net.py", "a") as file:
+        file.write(
+            "class Left(nn.Module):\n    def forward(self, x):\n        return torch.tensor(x.tolist())\n"
+        )
+    said = cli("verify", "verified_net.py:Left", "--input-size", "3x9x9")
+    assert said.code == 1
+    assert "nothing could be checked" in said.out
+    assert "nothing could be checked" in said.err
+    assert "agree" not in said.err
+
+
 def test_a_saved_report_has_no_network(cli, net, tmp_path):
     (tmp_path / "saved.json").write_text(cli("rf", net, "--input-size", "3x9x9", "--json").out)
     said = cli("verify", "saved.json")

@@ -64,6 +64,10 @@ def verify(
         )
     table = verification_table(found)
     emit_table(table, table_forms(table, lambda: verification_json(found)), json, output)
+    if not found.checked:
+        raise CheckFailed(
+            f"{found.name}: nothing could be checked", "What was left out, and why, stands above."
+        )
     if not found.passed:
         raise CheckFailed(
             f"{found.name}: archlens and the network do not agree", "Please report it, with the output above."

@@ -37,9 +37,10 @@ def verification_table(found: Any) -> Table:
     notes = tuple(f"{c.name}: left out: {reason}" for c in found.checks for reason in c.left_out)
     agreed = all(c.agrees for c in found.checks)
     verdict = "nothing disagrees" if agreed else "nothing speaks against archlens"
+    failed = "it does NOT agree" if found.checked else "nothing could be checked"
     return Table(
         title=f"{found.name} at {by(found.input_shape[1:])}: "
-        f"{verdict if found.passed else 'it does NOT agree'}, {duration(found.seconds)} on {found.device}",
+        f"{verdict if found.passed else failed}, {duration(found.seconds)} on {found.device}",
         columns=(
             Column("check"),
             Column("verdict"),
