@@ -250,6 +250,7 @@ def mixed(r: random.Random, n: int, c: int) -> Made:
         t = tokens(v)
         scores = t @ t.transpose(1, 2)
         if kind == "masked":
+            scores = 10 * torch.tanh(scores / 10)  # a mask cuts where scores differ by less than it is deep
             half = torch.arange(t.shape[1]) * 2 < t.shape[1]
             scores = scores + torch.where(half[:, None] == half[None], 0.0, -100.0).to(scores.dtype)
         return back(scores.softmax(-1) @ t, v)
