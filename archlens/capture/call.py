@@ -120,6 +120,7 @@ Rule: TypeAlias = Callable[[Call], "Lowered | Sequence[Lowered | None] | None"]
 """A rule answers one `Lowered`, one for each result, or None where it does not understand the call."""
 
 
+REWRITTEN = "which of its weights are zero for good is not known"
 BY_VALUE = "which elements are read is up to the values"
 
 

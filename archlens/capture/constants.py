@@ -14,6 +14,7 @@ import torch
 
 from archlens.capture.forms import tensors_in
 from archlens.capture.rows import Rows
+from archlens.capture.storage import home
 
 
 def to_meta(value: Any) -> Any:
@@ -64,6 +65,10 @@ class Constants:
         self.rows = rows
         self._names: dict[int, frozenset[str]] = {}
         self._made: dict[int, tuple[Any, Any, Any, int]] = {}
+        # Parameters that the network changes when it runs: written to, or others put in their place.
+        self._written: set[int] = set()
+        self._homes = {id(p): home(p) for p in rows.model.parameters()}
+        self._chance: dict[int, torch.Tensor] = {}  # what random numbers take part in, other ones each run
         # by how parameters are drawn (`_evaluated`): tensor -> values, None where they can't be had
         self._values: tuple[dict[int, torch.Tensor | None], ...] = ({}, {}, {})
 
@@ -99,6 +104,10 @@ class Constants:
     ) -> frozenset[str]:
         """Remember what a result is made of; answers the parameters in it."""
         names = self.parameters(inputs)
+        if torch.Tag.nondeterministic_seeded in func.tags or self.by_chance(inputs):
+            self._chance |= {id(t): t for t in results}
+        if names and func._schema.is_mutable:
+            self._written |= {home(t) for t in results}
         if names:
             for index, t in enumerate(results):
                 self._names[id(t)] = names
@@ -107,25 +116,32 @@ class Constants:
                     known.pop(id(t), None)
         return names
 
+    def by_chance(self, tensors: Iterable[torch.Tensor]) -> bool:
+        """Whether random numbers take part in any of them."""
+        return any(id(t) in self._chance for t in tensors)
+
     # -------------------------------------------------------------- what rules ask
 
     def is_parameter(self, tensor: torch.Tensor) -> bool:
         """Whether it is a parameter as it stands: no element is zero for good."""
-        return self.rows.parameter_name(tensor) is not None
+        stands = self._homes.get(id(tensor)) == home(tensor)
+        return stands and self.rows.parameter_name(tensor) is not None and home(tensor) not in self._written
 
     def value(self, tensor: torch.Tensor) -> torch.Tensor | None:
-        """A constant's values; parameters count as zero. None where they can't be had."""
-        return self._evaluated(tensor, 0)
+        """A constant's values; parameters count as zero. None where they can't be had, as those of chance."""
+        return None if id(tensor) in self._chance else self._evaluated(tensor, 0)
 
     def fixed(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """A constant's values; None also where parameters take part, which are others after training."""
-        return None if self.parameters([tensor]) else self._evaluated(tensor, 0)
+        return None if self.parameters([tensor]) else self.value(tensor)
 
     def pattern(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """Where a constant can be other than zero, whatever the parameters: of two sets of random ones, where
         either is. None where that can't be told."""
-        if self.is_parameter(tensor):
+        if self.is_parameter(tensor) or id(tensor) in self._chance:
             return torch.ones((), dtype=torch.bool).expand(tensor.shape)
+        if self.rows.parameter_name(tensor) is not None:  # `weight.data = weight * mask`
+            return None
         if not self.parameters([tensor]):
             known = self._evaluated(tensor, 0)
             return None if known is None else known != 0

@@ -18,7 +18,7 @@ import torch
 from archlens.capture.call import Call, Cut, Lowered, numel
 from archlens.capture.forms import MOVED
 from archlens.graph import Along, Edge, Full, Keep, Reshape, Step
-from archlens.graph.masks import Bools, pack
+from archlens.graph.masks import Bools, pack, unpack
 
 DEEP = 50.0
 NOTE = "attention masks of -50 or less count as cuts, as they are where scores differ by less"
@@ -27,6 +27,7 @@ _SAME = {"clone", "_to_copy", "contiguous", "alias", "detach", "dropout", "nativ
 _VIEWS = {"view", "_unsafe_view", "reshape", "unsqueeze", "squeeze", "flatten", "_reshape_alias", "view_as"}
 _JOINED = {"cat", "stack", "split", "gather", "repeat"}
 _PRODUCTS = {"bmm", "mm", "baddbmm"}
+_ADDING = {"add", "sub", "masked_fill", "where", "baddbmm", "addmm"}
 
 
 def cut(call: Call, low: Lowered) -> tuple[Lowered, Cut | None]:
@@ -37,7 +38,7 @@ def cut(call: Call, low: Lowered) -> tuple[Lowered, Cut | None]:
     cuts = [c for t in operands if (c := call.cut(t)) is not None]
     name = call.name
     if not cuts:
-        return low, _made(call, None) if name in ("add", "sub", "masked_fill", "where") else None
+        return low, _made(call, None) if name in _ADDING else _zeroed(call, low) if name == "mul" else None
     own = call.cut(operands[0])
     if own is None or len(cuts) > 1 or own.lost:
         return _lost(call, low) if any(c.done for c in cuts) else (low, None)
@@ -49,7 +50,7 @@ def cut(call: Call, low: Lowered) -> tuple[Lowered, Cut | None]:
         return _behind(call, low, own)
     if name in ("_softmax", "_safe_softmax"):
         return _softmax(call, low, own.values)
-    if name in ("add", "sub", "masked_fill", "where"):
+    if name in _ADDING:
         return low, _made(call, own.values)
     if name in ("mul", "div"):
         factor = call.args[1]
@@ -140,7 +141,8 @@ def _made(call: Call, before: torch.Tensor | None) -> Cut | None:
         number = _numbers(call, constant)
         if number is None or (name == "sub" and constant is not other):
             return None
-        values = values + (-1.0 if name == "sub" else 1.0) * float(call.given("alpha", 1)) * number.float()
+        times = float(call.given("beta" if name in ("baddbmm", "addmm") else "alpha", 1))
+        values = values + (-times if name == "sub" else times) * number.float()
     if before is None and not bool((values <= values.max() - DEEP).any()):
         return None
     return Cut(values.expand(shape), False)
@@ -151,6 +153,14 @@ def _numbers(call: Call, value: object) -> torch.Tensor | None:
         known = call.constants.value(value)
         return None if known is None or known.is_complex() else known.cpu()
     return torch.tensor(float(value)) if isinstance(value, (int, float)) else None
+
+
+def _zeroed(call: Call, low: Lowered) -> Cut | None:
+    """What a constant factor with zeros does: as behind a softmax, what is zero weighs nothing."""
+    last = low.edges[0].steps[-1:] if len(low.edges) == 1 else ()
+    if not last or not isinstance(last[0], Keep):
+        return None
+    return Cut(torch.as_tensor(unpack(last[0])).expand(call.shape), True)
 
 
 def _product(call: Call, low: Lowered, mask: torch.Tensor) -> Lowered:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,11 +12,11 @@ import torch
 from torch import nn
 
 from archlens.capture.inputs import Inputs, from_example, from_sizes, own_example
-from archlens.capture.leaving import IMAGES, Calls, marked
+from archlens.capture.leaving import IMAGES, Calls, ended, varied
 from archlens.capture.load import DEFAULT_SIZE, Loaded, load, meta_build
 from archlens.capture.load.loaded import quiet
 from archlens.capture.load.unwrap import unwrap
-from archlens.capture.load.weightless import copy_to_meta
+from archlens.capture.load.weightless import copied, copy_to_meta
 from archlens.capture.process import alone
 from archlens.capture.trace import NeedsValues, capture
 from archlens.errors import ArchlensError, DeviceError, InputSizeError, TraceError, UsageError
@@ -82,7 +82,7 @@ def capture_module(model: nn.Module, size: Sizes = None, example: Any = None) ->
         twin,
         inputs or from_example(example, inner),
         name,
-        lambda: copy.deepcopy(inner).cpu(),
+        lambda: copied(inner).cpu(),
         "meta" if valueless else "auto",
     )
 
@@ -124,24 +124,52 @@ def _capture(
 
 
 def _with_values(build: Callable[[], nn.Module], inputs: Inputs, where: torch.device, name: str) -> Graph:
-    """The graph of a run on real tensors; of several, where values leave torch."""
-    model = build()
-    graphs, runs = [], []
-    for k in range(IMAGES):
-        calls = Calls()
-        given = inputs.real(where, k)
-        torch.manual_seed(0)  # what draws inside draws the same each time
-        try:
-            graph = capture(model if k == 0 else build(), given, name, real=True, calls=calls)
-        except Exception:
-            if k > 0:
-                continue  # this image it does not take
-            graph = capture(build(), inputs.real(where), name, real=True, calls=(calls := Calls()))
-        graphs.append(graph)
-        runs.append(calls)
-        if not calls.ways:
-            return graph
-    return marked(graphs[0], runs)
+    """The graph of a run on real tensors; where values leave torch, what other images change is unknown."""
+    graph, calls, chosen = _run(build, inputs, where, name)
+    if not calls.ways:
+        return graph
+    others = []
+    for k in range(1, IMAGES):
+        with suppress(Exception):  # an image that it does not take
+            others.append(_once(build(), inputs, where, name, k)[1])
+    runs = [calls, *others]
+    calls_that_vary, longer = varied(runs)
+    if calls_that_vary:
+        graph, calls = _once(build(), inputs, where, name, chosen, calls_that_vary)
+    if longer:
+        graph = ended(graph, calls.reason)
+    lost = sum(n.unknown == calls.reason for n in graph.nodes)
+    found = (
+        f"{lost} of {len(graph.nodes)} results change with them in a way that cannot be followed"
+        if lost
+        else f"all calls were the same for {len(runs)} images"
+    )
+    note = f"values leave torch ({', '.join(dict.fromkeys(calls.ways))}): {found}"
+    return replace(graph, notes=(*graph.notes, note))
+
+
+def _run(
+    build: Callable[[], nn.Module], inputs: Inputs, where: torch.device, name: str
+) -> tuple[Graph, Calls, int | None]:
+    """A run on the first image, or on the inputs as they are where it does not take that."""
+    try:
+        return (*_once(build(), inputs, where, name, 0), 0)
+    except Exception:
+        return (*_once(build(), inputs, where, name, None), None)
+
+
+def _once(
+    model: nn.Module,
+    inputs: Inputs,
+    where: torch.device,
+    name: str,
+    image: int | None,
+    vary: frozenset[int] = frozenset(),
+) -> tuple[Graph, Calls]:
+    torch.manual_seed(0)  # what draws inside draws the same each time
+    given = inputs.real(where) if image is None else inputs.real(where, image)
+    calls = Calls(varied=vary)
+    return capture(model, given, name, real=True, calls=calls), calls
 
 
 def _in_training(model: nn.Module, inputs: Inputs, name: str, error: Exception) -> Graph | None:

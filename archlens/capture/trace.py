@@ -9,7 +9,7 @@ lowered to geometry and becomes a node.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -48,6 +48,9 @@ COUNTING = {"nonzero": "nonzero", "masked_select": "a mask", "_unique2": "unique
             "unique_consecutive": "unique"}  # fmt: skip
 
 
+CHANCE = "the network decides by random numbers: this is one draw, other runs may see other things"
+
+
 class NeedsValues(RuntimeError):
     """The model looks at values, and a capture without arithmetic has none."""
 
@@ -78,6 +81,14 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     # -------------------------------------------------------------- the run
 
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Everything that a run inside is followed by."""
+        watching = nullcontext() if self.calls is None else Watching(self.tensors.node, self.calls)
+        with torch.no_grad(), unfused_attention(), values_kept(), self.rows.listening(), watching, self:
+            yield
+        self.written_outside()
+
     def add_input(self, tensor: torch.Tensor, axes: Sequence[int], name: str = "") -> int:
         """Register an input: `axes` are its spatial dimensions, `name` the keyword it is passed under."""
         index = len(self.nodes)
@@ -100,6 +111,8 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         form = form_of(schema)
         full = filled(schema, args, kwargs)
         inputs = list(tensors_in(full))
+        if self.calls is not None and self.calls.shared:
+            self.written_outside()
         # Asked for once: rules ask again and again, and whether a tensor is still what it was takes a look.
         known = {id(t): self.tensors.node(t) for t in inputs}
         depends = name not in FACTORIES and any(node is not None for node in known.values())
@@ -107,8 +120,15 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if depends and form.reshapes:  # afterwards the tensor has another shape: rules ask for the one before
             before = torch.ops.aten.alias(full[0])
             known[id(before)], full = known[id(full[0])], (before, *full[1:])
+        if self.calls is not None and depends and (way := LOOKING.get(name) or COUNTING.get(name)):
+            self.calls.leaves(way, inputs[0], known[id(inputs[0])])
         if not depends:
+            if name in LOOKING and self.constants.by_chance(inputs) and CHANCE not in self.notes:
+                self.notes.append(CHANCE)
             out = self._constant(func, name, args, kwargs, full, inputs)
+            if self._varies(func, args, kwargs, out):
+                self._lost(form, full, list(tensors_in((out,))))
+                return out
             if writes and inputs and known[id(inputs[0])] is None:
                 return out
         elif self.real:
@@ -126,17 +146,40 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         else:
             out = self._shapes(func, form.name, args, kwargs, full)
         results = list(tensors_in((out,)))
-        if depends and self.calls is not None and (way := LOOKING.get(name) or COUNTING.get(name)):
-            self.calls.ways.append(way)
-        made = len(self.nodes)
-        if depends and results:
+        if depends and self._varies(func, args, kwargs, out):
+            self._lost(form, full, results)
+        elif depends and results:
             self._record(func, form, full, results, lambda t: known.get(id(t)))
         elif form.view and inputs:
             # A view of a constant may be written to later: remember how to find its base.
             self._views_of_constant(form, full, results, inputs[0])
-        if depends and self.calls is not None:
-            self.calls.sign(func, args, kwargs, out, self.depends, range(made, len(self.nodes)))
         return out
+
+    def _varies(self, func: Any, args: Any, kwargs: Any, out: Any) -> bool:
+        """Whether other images had this call made otherwise."""
+        return self.calls is not None and self.calls.sign(func, args, kwargs, out, self.depends)
+
+    def _lost(self, form: Form, full: tuple[Any, ...], results: list[torch.Tensor]) -> None:
+        """Results that depend on values that left torch: on what left, and on what else the call reads."""
+        assert self.calls is not None
+        own = [n for t in tensors_in(full) if (n := self.tensors.node(t)) is not None]
+        edges = tuple(Edge(n) for n in sorted({*own, *self.calls.left}))
+        name = form.name.split("::")[-1]
+        for t in results:
+            node = self._node(name, tuple(t.shape), edges, unknown=self.calls.reason)
+            if form.view:
+                self.tensors.view(t, full[0], None, node)
+            elif form.target is not None or form.outs:
+                self.tensors.write(t, node)
+            else:
+                self.tensors.new(t, node)
+
+    def written_outside(self) -> None:
+        """Memory that was handed out and has changed holds what nobody knows."""
+        for t in () if self.calls is None else self.calls.written():
+            assert self.calls is not None
+            edges = tuple(Edge(n) for n in sorted(self.calls.left))
+            self.tensors.write(t, self._node("copy", tuple(t.shape), edges, unknown=self.calls.reason))
 
     def depends(self, tensor: torch.Tensor) -> bool:
         """Whether a tensor depends on the input."""
@@ -372,9 +415,8 @@ def capture(
     model.train(training)
     rows = Rows(model)
     tracer = Tracer(rows, real, calls)
-    watching = nullcontext() if calls is None else Watching(tracer.depends, calls.ways)
     ids = [tracer.add_input(t, inputs.axes(t), key) for key, t in inputs.tensors()]
-    with torch.no_grad(), unfused_attention(), values_kept(), rows.listening(), watching, tracer:
+    with tracer.following():
         out = model(*inputs.args, **inputs.kwargs)
     outputs = {key: node for key, t in named(out) if (node := tracer.tensors.node(t)) is not None}
     graph = rows.graph(name, tracer.nodes, ids, outputs)

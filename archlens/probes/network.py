@@ -9,7 +9,6 @@ wanted one. Both walks are `Calls`, so they count alike; the function's name and
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from math import prod
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from archlens.analyses.fields.walks import Walks
+from archlens.capture.load.weightless import copied
 from archlens.capture.process import unfused_attention
 from archlens.capture.rows import Rows
 from archlens.capture.trace import Tracer, named
@@ -86,7 +86,7 @@ class Network:
         self.device, self.dtype = device, dtype
         self.input_shape = tuple(input_shape)
         try:
-            self.model = copy.deepcopy(model)
+            self.model = copied(model)
         except (RuntimeError, TypeError) as error:
             self.model = model
             self.notes.append(f"the model could not be copied ({error}) and was used itself")

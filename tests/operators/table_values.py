@@ -221,8 +221,8 @@ bound(
     lambda x: A.as_strided_scatter(x[0, 0].contiguous(), x[0, 1, :2, :2], [2, 2], [5, 1], 1),
     blind=True,
 )
-bound("nonzero", lambda x: torch.nonzero(x > 0) * 1.0, blind=True)
-bound("masked_select", lambda x: x.masked_select(x > 0), blind=True)
+case("nonzero", lambda x: torch.nonzero(x > 0) * 1.0, word="unknown")
+case("masked_select", lambda x: x.masked_select(x > 0), word="unknown")
 bound("unique", lambda x: torch.unique(x), blind=True)
 bound("unique dim", lambda x: torch.unique(x, dim=2), blind=True)
 bound("unique_consecutive", lambda x: torch.unique_consecutive(x), blind=True)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import table_maps  # noqa: F401  (they fill the table)
 import table_moves  # noqa: F401
+import table_nets  # noqa: F401
 import table_values  # noqa: F401
 import torch
 from holding import Net, hold

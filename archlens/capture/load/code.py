@@ -6,7 +6,6 @@ image: it returns a tensor, a tuple of arguments, or a dict of them.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import importlib
 import importlib.util
@@ -19,6 +18,7 @@ from typing import Any
 from torch import nn
 
 from archlens.capture.load.loaded import DEFAULT_SIZE, Loaded, called, quiet, values, words
+from archlens.capture.load.weightless import copied
 from archlens.errors import ModelLoadError, did_you_mean
 from archlens.spec import Spec
 
@@ -106,7 +106,7 @@ def _factory(spec: Spec, module: ModuleType) -> Loaded:
         model = factory
 
         def build() -> nn.Module:
-            return copy.deepcopy(model)
+            return copied(model)
 
     elif callable(factory):
         options = values(spec.options)

@@ -94,4 +94,21 @@ def copy_to_meta(model: nn.Module) -> nn.Module:
     memo: dict[int, Any] = {}
     for p in model.parameters():
         memo[id(p)] = nn.Parameter(p.detach().to("meta"), requires_grad=p.requires_grad)
-    return copy.deepcopy(model, memo)
+    return copied(model, memo, "meta")
+
+
+def copied(model: nn.Module, memo: dict[int, Any] | None = None, device: str | None = None) -> nn.Module:
+    """A deep copy. Weights made of other parameters at each call (weight norm, pruning) are no leaves,
+    which torch does not copy: they are copied as they stand, on `device` where one is given.
+
+    Args:
+        memo: Identity of an object -> what takes its place in the copy.
+    """
+    memo = {} if memo is None else memo
+    for module in model.modules():
+        for value in vars(module).values():
+            if isinstance(value, torch.Tensor) and not value.is_leaf:
+                own = value.detach()
+                memo[id(value)] = own.clone() if device is None else own.to(device)
+    twin: nn.Module = copy.deepcopy(model, memo)
+    return twin

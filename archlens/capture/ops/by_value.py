@@ -262,6 +262,12 @@ def grid_sampler(n: int) -> Rule:
     return rule
 
 
+def affine_grid(call: Call) -> Lowered:
+    """aten::affine_grid_generator: every place of a grid is computed from the whole transformation."""
+    theta = call.tensor(0)
+    return Lowered("affine_grid", call.edge(theta, *everything(theta.shape, call.shape)))
+
+
 def _sampled(call: Call, x: torch.Tensor, grid: torch.Tensor, n: int) -> tuple[Edge, ...] | None:
     """One edge a tap of a constant grid; None where there are too many places, or images differ."""
     sizes, out = x.shape[2:], call.shape[2:]
@@ -388,6 +394,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("torchvision::nms",), anything(HOW_MANY)),
     "grid_sampler_2d": grid_sampler(2),
     "grid_sampler_3d": grid_sampler(3),
+    "affine_grid_generator": affine_grid,
     "torchvision::deform_conv2d": deform_conv2d,
     **dict.fromkeys(("torchvision::roi_align", "torchvision::roi_pool", "torchvision::ps_roi_align",
                      "torchvision::ps_roi_pool"), roi),

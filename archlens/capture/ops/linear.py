@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from archlens.capture.call import Call, Lowered, Rule, broadcast, everything, numel
+from archlens.capture.call import REWRITTEN, Call, Lowered, Rule, broadcast, everything, numel
 from archlens.graph import Along, Edge, Full, Permute, Reshape, Step
 
 ZEROS = "a constant weight has zeros"
@@ -56,7 +56,9 @@ def _zeros(call: Call, weight: torch.Tensor) -> str | None:
     if call.constants.is_parameter(weight):
         return None
     pattern = call.constants.pattern(weight)
-    return None if pattern is not None and bool(pattern.all()) else ZEROS
+    if pattern is None:
+        return REWRITTEN
+    return None if bool(pattern.all()) else ZEROS
 
 
 def linear(call: Call) -> Lowered:

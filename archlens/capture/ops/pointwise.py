@@ -82,7 +82,7 @@ def _binary(op: str) -> Rule:
     return lambda call: elementwise(op, call)
 
 
-BY_PARAMETERS = "what a condition on parameters picks is up to them"
+BY_PARAMETERS = "what a condition on parameters or on chance picks is up to them"
 LOOKED_UP = "the boundaries of a search depend on the image"
 
 

@@ -8,7 +8,7 @@ from typing import Literal, cast
 import numpy as np
 import torch
 
-from archlens.capture.call import Call, Lowered, Rule, broadcast, numel, pair, per_channel
+from archlens.capture.call import REWRITTEN, Call, Lowered, Rule, broadcast, numel, pair, per_channel
 from archlens.graph import (
     AdaptivePool,
     Along,
@@ -95,7 +95,7 @@ def _taps_left(call: Call, weight: torch.Tensor) -> tuple[list[Ranges], str | No
         return whole, None
     pattern = call.constants.pattern(weight)
     if pattern is None:
-        return whole, ZEROS
+        return whole, REWRITTEN
     kept = pattern.reshape(-1, *kernel).cpu()
     some = kept.any(0)
     bound = None if bool((kept == some).all()) else ZEROS

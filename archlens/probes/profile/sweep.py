@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
@@ -11,6 +10,7 @@ from typing import Literal
 import torch
 from torch import nn
 
+from archlens.capture.load.weightless import copied
 from archlens.capture.process import alone
 from archlens.errors import DeviceError, InputSizeError, UsageError
 from archlens.probes.device import available_bytes, clean, facts, guarded, is_lost, is_out_of_memory
@@ -77,7 +77,7 @@ def sweep(
         device,
         "moving the network to it",
         "Use --device cpu, or a smaller precision.",
-        lambda: copy.deepcopy(model).eval().requires_grad_(False).to(device=device, dtype=number),
+        lambda: copied(model).eval().requires_grad_(False).to(device=device, dtype=number),
     )
     if channels_last:
         network = network.to(memory_format=torch.channels_last)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import warnings
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ import torch
 from torch import nn
 
 from archlens.capture.inputs import Inputs
+from archlens.capture.load.weightless import copied
 from archlens.capture.process import unfused_attention
 from archlens.capture.run import copy_to_meta
 
@@ -124,7 +124,7 @@ def _with_values(model: nn.Module) -> nn.Module:
         memo[id(p)] = nn.Parameter(torch.zeros(p.shape) if p.is_meta else p.detach().float().cpu(), False)
     for b in model.buffers():
         memo[id(b)] = torch.zeros(b.shape, dtype=b.dtype) if b.is_meta else b.detach().clone().cpu()
-    return copy.deepcopy(model, memo).eval()
+    return copied(model, memo).eval()
 
 
 def _words(error: BaseException) -> str:

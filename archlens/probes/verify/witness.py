@@ -10,7 +10,6 @@ each tensor is.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -25,6 +24,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from archlens.capture.forms import filled, tensors_in
 from archlens.capture.inputs import Inputs, from_sizes
+from archlens.capture.leaving import IMAGES, Calls, ended, varied
+from archlens.capture.load.weightless import copied
 from archlens.capture.process import unfused_attention
 from archlens.capture.rows import Rows
 from archlens.capture.trace import Tracer, named
@@ -137,8 +138,23 @@ class Witness:
         own = self._with("own")
         given = sizes if isinstance(sizes, Inputs) else from_sizes(sizes, own)
         self._first = _image(given, 0, _generator(seed, 0))
-        self.graph, self._all, self._names = _learnt(own, self._first)
+        self.graph, self._all, self._names = self._learn(own, given)
         self.watch(keep)
+
+    def _learn(self, own: nn.Module, given: Inputs) -> tuple[Graph, Mapping[int, list[_Site]], list[Any]]:
+        """Its calls; where values leave torch, what other images change is unknown, as in a capture."""
+        calls = Calls()
+        learnt = _learnt(own, self._first, calls)
+        if not calls.ways:
+            return learnt
+        runs = [calls]
+        for k in range(1, IMAGES):
+            with suppress(Exception):  # an image that it does not take
+                _learnt(own, _image(given, 2 * k, _generator(self._seed, 0, 0, k)), again := Calls())
+                runs.append(again)
+        vary, longer = varied(runs)
+        graph, sites, names = _learnt(own, self._first, Calls(varied=vary)) if vary else learnt
+        return ended(graph, calls.reason) if longer else graph, sites, names
 
     def watch(self, nodes: Collection[int] | None) -> None:
         """Look at these nodes only, and run no further than the last of them; None: at all."""
@@ -285,10 +301,12 @@ def _exchanged(inputs: Inputs, old: Tensor, new: Tensor) -> Inputs:
     return inputs.on(lambda t: new if t is old else t)
 
 
-def _learnt(model: nn.Module, inputs: Inputs) -> tuple[Graph, Mapping[int, list[_Site]], list[Any]]:
+def _learnt(
+    model: nn.Module, inputs: Inputs, calls: Calls
+) -> tuple[Graph, Mapping[int, list[_Site]], list[Any]]:
     """The graph of a real run, at which calls its nodes come to light, and the calls."""
     rows = Rows(model)
-    tracer = Tracer(rows, real=True)
+    tracer = Tracer(rows, real=True, calls=calls)
     ids = [tracer.add_input(t, inputs.axes(t), key) for key, t in inputs.tensors()]
     sites: dict[int, list[_Site]] = {}
     names: list[Any] = []
@@ -302,7 +320,7 @@ def _learnt(model: nn.Module, inputs: Inputs) -> tuple[Graph, Mapping[int, list[
                 known.add(node)
                 sites.setdefault(call, []).append(_Site(node, place))
 
-    with torch.no_grad(), unfused_attention(), rows.listening(), tracer, _Following(show):
+    with tracer.following(), _Following(show):
         out = model(*inputs.args, **inputs.kwargs)
     outputs = {key: node for key, t in named(out) if (node := tracer.tensors.node(t)) is not None}
     return rows.graph("witness", tracer.nodes, ids, outputs), sites, names
@@ -320,8 +338,7 @@ def _valued(model: nn.Module, rng: torch.Generator, weights: Weights) -> nn.Modu
     for name, b in model.named_buffers():
         if id(b) not in memo:
             memo[id(b)] = _buffer(name, b)
-    twin: nn.Module = copy.deepcopy(model, memo)
-    return twin.eval()
+    return copied(model, memo).eval()
 
 
 def _values(p: Tensor, rng: torch.Generator, positive: bool) -> Tensor:
