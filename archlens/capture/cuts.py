@@ -160,7 +160,7 @@ def _zeroed(call: Call, low: Lowered) -> Cut | None:
     last = low.edges[0].steps[-1:] if len(low.edges) == 1 else ()
     if not last or not isinstance(last[0], Keep):
         return None
-    return Cut(torch.as_tensor(unpack(last[0])).expand(call.shape), True)
+    return Cut(torch.from_numpy(unpack(last[0]).copy()).expand(call.shape), True)
 
 
 def _product(call: Call, low: Lowered, mask: torch.Tensor) -> Lowered:

@@ -69,9 +69,14 @@ def report_of(
     return report
 
 
+def sizes_of(texts: Sequence[str] | None) -> tuple[tuple[int, ...], ...]:
+    """All sizes of `--input-size`, one an input."""
+    return parse_sizes(",".join(texts)) if texts else ()
+
+
 def size_of(texts: Sequence[str] | None) -> tuple[int, ...] | None:
     """The one size of `--input-size`, for commands that take networks of one input."""
-    sizes = parse_sizes(",".join(texts)) if texts else ()
+    sizes = sizes_of(texts)
     if len(sizes) > 1:
         raise UsageError("--input-size takes one size here", "This command takes networks of one input.")
     return sizes[0] if sizes else None

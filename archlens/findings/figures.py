@@ -155,6 +155,11 @@ def _output_stride(report: Report) -> tuple[Number, ...]:
     return tuple(round(side / n, 2) for side, n in zip(image, cells, strict=True))
 
 
+def _score_map(report: Report) -> tuple[int, ...] | None:
+    """Cells a side; None where the output is no map."""
+    return report.map_of(report.cell) if report.scores_a_map else None
+
+
 def _output_map(report: Report) -> tuple[int, ...]:
     name = report.main_output
     return report.input_shape[2:] if name == "input" else report.layer(name).shape[2:]
@@ -228,7 +233,7 @@ FIGURES: tuple[Figure, ...] = (
     _reached("whole_at", "MACs until then", value=_whole_at, write=percent),
     _resolved("class_score", "Class-score cell", value=lambda r: r.class_score, write=str,
               note="the layer that scores the classes"),
-    _resolved("score_map", "Score map", value=lambda r: r.cell.shape[2:], write=by, essential=True),
+    _resolved("score_map", "Score map", value=_score_map, write=by, essential=True),
     _resolved("output_map", "Output map", value=_output_map, write=by),
     _resolved("output_stride", "Output stride", value=_output_stride, write=axes, limit=True, essential=True,
               note="pixels between class-score cells"),
@@ -277,7 +282,7 @@ def summary(report: Report) -> dict[str, Any]:
             "param_bytes": report.totals.get("param_bytes", 0),
             "layers": len(report.layers),
             "class_score": cell.name,
-            "score_map": cell.shape[2:],
+            "score_map": _score_map(report),
             "output_map": _output_map(report),
             "deepest_stride": _deepest(report),
             "deepest_layer": None if deepest is None else report.study.name(deepest),

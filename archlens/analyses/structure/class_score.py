@@ -15,7 +15,10 @@ _MOVES = {
     "interpolate", "crop", "slice", "pad", "copy", "identity", "dropout", "view", "reshape", "flatten",
     "select", "permute",
 }  # fmt: skip
-_FINAL = {"softmax", "sigmoid", "hardsigmoid", "log_sigmoid", "tanh"}
+_FINAL = {"softmax", "sigmoid", "hardsigmoid", "log_sigmoid", "tanh", "log", "clamp"}
+_SCALES = {"mul", "div", "add", "sub"}
+"""By a number: a temperature, a depth in metres."""
+_CHOICES = {"argmax", "max"}
 """Activations that turn scores into probabilities or a bounded value: the decision lies before them. A ReLU
 is none: behind a network without classes it ends the last block, and is part of it."""
 
@@ -70,13 +73,15 @@ def _passes(node: Node, source: Node) -> bool:
     """Whether `node` only carries the scores of `source` elsewhere."""
     if len(source.positions) < len(node.positions):
         return False
-    if node.op == "argmax":  # the class itself: it has no channels any more
+    if node.op in _CHOICES and channels(node) == 1 < channels(source):  # the class itself, or its score
         return bool(node.positions) and not _over_places(node, source)
     if channels(source) != channels(node):
         return False
     if node.op.startswith("conv_transpose"):
         weight = node.attrs["weight"]  # (in, out / groups, k, k)
         return bool(weight[0] == weight[1] * node.attrs["groups"])
+    if node.op in _SCALES:
+        return len(node.edges) == 1 and node.attrs.get("constant") is not None
     return node.op in _MOVES or (node.op in _FINAL and not _over_places(node, source))
 
 

@@ -35,7 +35,7 @@ def verify(
     may answer to nothing else. MACs are compared with fvcore and torch's FlopCounterMode. Where something
     differs, it is said who is likely wrong and why; what could not be checked is said.
     """
-    from archlens.cli.model import check_device, size_of
+    from archlens.cli.model import check_device, sizes_of
     from archlens.cli.output import check_output, emit_table
     from archlens.cli.progress import ProgressLine
     from archlens.errors import CheckFailed
@@ -45,7 +45,7 @@ def verify(
 
     check_output(FORMATS, json, output)
     check_device(device)
-    size = size_of(input_size)
+    sizes = sizes_of(input_size)
     spec = parse_spec(model, settings or ())
     with ProgressLine() as progress:
         progress("loading torch")
@@ -53,7 +53,7 @@ def verify(
 
         found = verify_spec(
             spec,
-            size,
+            sizes,
             units=units,
             cuts=cuts,
             seed=seed,

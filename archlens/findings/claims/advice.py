@@ -17,6 +17,8 @@ def extensions(evidence: Sequence[Evidence]) -> list[Finding]:
                 continue
             if c.far is None or e.use.far is None or c.side95 is None or e.use.sides is None:
                 continue
+            if c.kind == "double_rate" and (c.field is None or not e.reach.sizes):
+                continue  # a field that is global or not known grows by no figure
             before = e.head.coherent_far if e.head is not None else None
             moved = abs(c.far - e.use.far) + abs((c.head_coherent or 0) - (before or 0))
             out.append(

@@ -56,10 +56,12 @@ def judged(graph: Graph, counts: dict[str, Counted]) -> list[Agreement]:
         if count.macs is not None
         and (count.macs == said or (missing and count.macs > said) or gaps(graph, count.macs))
     }
-    return [_one(graph, name, count, right - {name}) for name, count in counts.items()]
+    totals = [count.macs for count in counts.values() if count.macs is not None]
+    alike = totals[0] if not right and len(totals) > 1 and len(set(totals)) == 1 else None
+    return [_one(graph, name, count, right - {name}, alike) for name, count in counts.items()]
 
 
-def _one(graph: Graph, name: str, count: Counted, others: Collection[str]) -> Agreement:
+def _one(graph: Graph, name: str, count: Counted, others: Collection[str], alike: int | None) -> Agreement:
     said, check = sum(n.macs for n in graph.nodes), f"macs ({name})"
     if count.macs is None:
         return Agreement(check, "MACs", 0, 0, left_out=(count.reason or "no answer",))
@@ -83,6 +85,8 @@ def _one(graph: Graph, name: str, count: Counted, others: Collection[str]) -> Ag
         suspect, verdict = name, f"{name} is likely wrong: {other} counts as archlens does"
         if met := unknown_to(count):
             verdict += f"; {name} does not count {', '.join(met)}"
+    elif alike is not None:
+        suspect, verdict = "", f"archlens is likely wrong: all counters count {number(alike)}"
     else:
         suspect, verdict = "", f"archlens or {name}: no counter agrees, and nothing known explains it"
     agreed = max(0, said - abs(said - count.macs))

@@ -193,7 +193,7 @@ def _words(error: BaseException) -> str:
 
 def verify_spec(
     spec: Spec,
-    size: Sequence[int] | None,
+    sizes: Sequence[Sequence[int]],
     *,
     units: int,
     cuts: int,
@@ -203,10 +203,9 @@ def verify_spec(
     device: str,
     progress: Say,
 ) -> Verification:
-    """Run all checks on a copy of the network that a spec names."""
+    """Run all checks on a copy of the network that a spec names; `sizes`: one an input, default its own."""
     where = resolve(device)
     module = live_module(spec)[0].eval()
-    sizes = tuple(size) if size else None
     graph, _ = capture_spec(spec, sizes, progress)
     inputs = loaded_inputs(load(spec), module, sizes)
     progress("checking")

@@ -74,6 +74,17 @@ class _Draw:
     values: dict[int, Tensor] = field(default_factory=dict)
     sizes: dict[int, float] = field(default_factory=dict)
     changes: int = 0
+    state: dict[str, Tensor] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """What the network holds before it runs: some count their runs in a buffer."""
+        self.state = {name: b.clone() for name, b in self.model.named_buffers()}
+
+    def reset(self) -> None:
+        """Put the network's buffers back."""
+        for name, buffer in self.model.named_buffers():
+            if name in self.state:
+                buffer.copy_(self.state[name])
 
     def remember(self, node: int, value: Tensor) -> None:
         """Keep a node's value, and what its elements are like."""
@@ -206,6 +217,8 @@ class Witness:
 
         # A copy: networks may write into their input.
         given = inputs.on(lambda t: t.clone())
+        with torch.no_grad():
+            draw.reset()
         following = _Following(show)
         with suppress(_Enough), torch.no_grad(), _drawing_alike(), unfused_attention(), following:
             draw.model(*given.args, **given.kwargs)

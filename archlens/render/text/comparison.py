@@ -45,7 +45,14 @@ def comparison_tables(comparison: Comparison, room: int | None = None, full: boo
                     *(Column(comparison.names[i], right=True, narrow=WIDEST) for i in part),
                 ),
                 rows=tuple((row[0], *(row[i + 1] for i in part)) for row in rows),
-                notes=(*_MEANING, *_taken(comparison), *(_CONVENTIONS if full else ())) if last else (),
+                notes=(
+                    *_MEANING,
+                    *_without_cell(comparison),
+                    *_taken(comparison),
+                    *(_CONVENTIONS if full else ()),
+                )
+                if last
+                else (),
             )
         )
     return tables
@@ -54,6 +61,14 @@ def comparison_tables(comparison: Comparison, room: int | None = None, full: boo
 def comparison_table(comparison: Comparison, full: bool = True) -> Table:
     """All of it in one table, for files and pipes."""
     return comparison_tables(comparison, full=full)[0]
+
+
+def _without_cell(comparison: Comparison) -> list[str]:
+    """The networks whose output is no map."""
+    names = [n for n, r in zip(comparison.names, comparison.reports, strict=True) if not r.scores_a_map]
+    return [
+        f"{name} has no class-score cell: its output is no map, and stands in its place." for name in names
+    ]
 
 
 def _taken(comparison: Comparison) -> list[str]:
