@@ -66,6 +66,9 @@ CARRIED: dict[str, tuple[Then, ...]] = {
     "resize, tanh": (up, nn.Tanh()),
     "log-sigmoid": (nn.LogSigmoid(),),
     "resize, classes": (up, lambda x: x.argmax(1)),
+    "resize, classes by max": (up, lambda x: x.max(1)[1]),
+    "resize, temperature, softmax, log": (up, lambda x: ((x / 2.5).softmax(1)).clamp(1e-6, 1.0).log()),
+    "resize, metres": (up, lambda x: torch.sigmoid(x) * 80),
     "channels last": (up, lambda x: x.permute(0, 2, 3, 1).contiguous().log_softmax(-1)),
     "a list of pixels": (up, lambda x: x.permute(0, 2, 3, 1).reshape(-1, CLASSES).log_softmax(-1)),
     "crop": (up, lambda x: x[:, :, 1:-1, 1:-1]),
@@ -90,6 +93,7 @@ DECIDES: dict[str, tuple[tuple[Then, ...], str]] = {
     "a block that ends in a ReLU": ((nn.ReLU(),), "behind.0"),
     "a softmax over the places": ((lambda x: x.flatten(2).softmax(2),), "softmax"),
     "the best place": ((lambda x: x.flatten(2).argmax(2),), "argmax"),
+    "a transposed one behind a block as wide": ((nn.ReLU(), deconv(), deconv()), "behind.1"),
 }  # fmt: skip
 
 

@@ -61,12 +61,17 @@ def class_score(graph: Graph, output: int | None = None) -> int:
         output: Node id of the output to start from; default the main one.
     """
     node = graph.nodes[main_output(graph) if output is None else output]
+    learnt: Node | None = None  # the last trained transposed convolution that was walked over
     while len({edge.source for edge in node.edges}) == 1:  # a softmax reads its source twice
         source = graph.nodes[node.edges[0].source]
         if source.op == "input" or not _passes(node, source):
             break
+        if node.op.startswith("conv_transpose") and not node.attrs.get("frozen"):
+            learnt = node
         node = source
-    return node.id
+    # Behind a block of a trunk that is as wide as there are classes, it is that which scores them.
+    block = node.attrs.get("function") is not None or node.op.endswith(("_norm", "pool2d"))
+    return learnt.id if learnt is not None and block else node.id
 
 
 def _passes(node: Node, source: Node) -> bool:
