@@ -21,18 +21,23 @@ if TYPE_CHECKING:
     from archlens.comparing import CompareOptions, compare, explain
     from archlens.errors import ArchlensError
     from archlens.pipeline import analyze
+    from archlens.probes.cue.run import CueOptions, cue
     from archlens.report import Report
+    from archlens.trained import CueResult
     from archlens.unit_field.call import field_map
     from archlens.unit_field.result import FieldMap, RunOptions
 
 _HOMES = {
     "analyze": "archlens.pipeline",
     "compare": "archlens.comparing",
+    "cue": "archlens.probes.cue.run",
     "explain": "archlens.comparing",
     "field_map": "archlens.unit_field.call",
     "register_geometry": "archlens.capture.ops.custom",
     "ArchlensError": "archlens.errors",
     "CompareOptions": "archlens.comparing",
+    "CueOptions": "archlens.probes.cue.run",
+    "CueResult": "archlens.trained",
     "FieldMap": "archlens.unit_field.result",
     "Report": "archlens.report",
     "RunOptions": "archlens.unit_field.result",
@@ -41,12 +46,15 @@ _HOMES = {
 __all__ = [
     "ArchlensError",
     "CompareOptions",
+    "CueOptions",
+    "CueResult",
     "FieldMap",
     "Report",
     "RunOptions",
     "__version__",
     "analyze",
     "compare",
+    "cue",
     "explain",
     "field_map",
     "register_geometry",

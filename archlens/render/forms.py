@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # a table of layers needs none of these
 
     from archlens.findings.comparison import Comparison
     from archlens.findings.diff import Diff
+    from archlens.trained import CueResult
     from archlens.unit_field.result import FieldMap
 
 
@@ -46,8 +47,10 @@ def _kind(result: object) -> tuple[Callable[[], Mapping[str, Maker]], Callable[[
     from archlens.findings.comparison import Comparison, compared
     from archlens.findings.diff import Diff
     from archlens.render.text.comparison import comparison_table
+    from archlens.render.text.cue import cue_table
     from archlens.render.text.diffs import diff_table
     from archlens.render.text.fields import field_table
+    from archlens.trained import CueResult
     from archlens.unit_field.result import FieldMap
 
     match result:
@@ -63,6 +66,8 @@ def _kind(result: object) -> tuple[Callable[[], Mapping[str, Maker]], Callable[[
             return lambda: comparison_forms(result, True, line), lambda: comparison_table(result, full=False)
         case FieldMap():
             return lambda: field_forms(result), lambda: field_table(result)
+        case CueResult():
+            return lambda: cue_forms(result), lambda: cue_table(result)
         case Diff():
             return lambda: diff_forms(result), lambda: diff_table(result)
     raise TypeError(f"{type(result).__name__} has no forms")
@@ -143,6 +148,22 @@ def _picture(found: FieldMap, form: str, log: bool) -> bytes:
     from archlens.render.plots.heat import field_picture
 
     return field_picture(found, form, log=log)
+
+
+def cue_forms(result: CueResult) -> dict[str, Maker]:
+    """Of trained networks."""
+    from archlens.render.text.cue import cue_table
+
+    def picture(form: str) -> bytes:
+        from archlens.render.plots.cue import cue_picture
+
+        return cue_picture(result, form)
+
+    return {
+        **table_forms(cue_table(result), result.to_dict),
+        ".png": lambda: picture("png"),
+        ".svg": lambda: picture("svg"),
+    }
 
 
 def diff_forms(found: Diff) -> dict[str, Maker]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -28,19 +29,39 @@ _DIGEST = "__archlens_digest__"
 
 def load_file(spec: Spec) -> Loaded:
     """A function of a Python file."""
+    return _factory(spec, _of_file(spec))
+
+
+def load_module(spec: Spec) -> Loaded:
+    """A function of an importable module."""
+    return _factory(spec, _imported(spec))
+
+
+def takes(spec: Spec, argument: str) -> bool:
+    """Whether the function that a spec names has an argument of that name."""
+    factory = _found(spec, _of_file(spec) if spec.kind == "file" else _imported(spec))
+    if isinstance(factory, nn.Module):
+        return False
+    try:
+        return argument in inspect.signature(factory).parameters
+    except (TypeError, ValueError):
+        return False
+
+
+def _of_file(spec: Spec) -> ModuleType:
     path = Path(spec.target).expanduser().resolve()
     if not path.is_file():
         raise ModelLoadError(
             f"there is no file {spec.target}", "Give a path to a Python file and a function in it."
         )
-    return _factory(spec, _run(spec, lambda: _import_file(path)))
+    return _run(spec, lambda: _import_file(path))
 
 
-def load_module(spec: Spec) -> Loaded:
-    """A function of an importable module; the current folder counts."""
+def _imported(spec: Spec) -> ModuleType:
+    """An importable module; the current folder counts."""
     if "" not in sys.path:
         sys.path.insert(0, "")
-    return _factory(spec, _run(spec, lambda: importlib.import_module(spec.target)))
+    return _run(spec, lambda: importlib.import_module(spec.target))
 
 
 def _run(spec: Spec, do: Callable[[], ModuleType]) -> ModuleType:
@@ -98,10 +119,15 @@ def _import_file(path: Path) -> ModuleType:
     return module
 
 
-def _factory(spec: Spec, module: ModuleType) -> Loaded:
-    factory: Any = module
+def _found(spec: Spec, module: ModuleType) -> Any:
+    found: Any = module
     for part in spec.factory.split("."):
-        factory = getattr(factory, part, None)
+        found = getattr(found, part, None)
+    return found
+
+
+def _factory(spec: Spec, module: ModuleType) -> Loaded:
+    factory = _found(spec, module)
     if isinstance(factory, nn.Module):
         model = factory
 
