@@ -34,10 +34,10 @@ def test_calls_of_another_thread_are_not_taken() -> None:
     thread = threading.Thread(target=busy)
     thread.start()
     try:
+        before = calls[0]
         for _ in range(5):
-            before = calls[0]
             assert archlens.analyze(aspp(), SIZE).to_dict() == alone.to_dict()
-            assert calls[0] > before  # it did run meanwhile
+        assert calls[0] > before  # it did run meanwhile; on a busy machine not during each of them
     finally:
         stop.set()
         thread.join()

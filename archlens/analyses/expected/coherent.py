@@ -35,6 +35,7 @@ from archlens.analyses.expected.forward.transfer import (
     fan_in,
     function,
     role,
+    scale,
     shaped_steps,
 )
 from archlens.analyses.expected.forward.walk import carried, deviation, slope_of_power
@@ -172,7 +173,8 @@ def _edge(fwd: Forward, node: Node, index: int, edge: Edge, t: _Tangent) -> _Tan
     if kind in ("batch_norm", "layer_norm"):
         return _norm(fwd, node, t)
     own, across = _slopes(fwd, node, index, law)
-    return _Tangent(t.own * own, t.across * np.sqrt(max(across, 0.0)))
+    factor = scale(node, index) ** 2
+    return _Tangent(t.own * own * factor, t.across * np.sqrt(max(across, 0.0) * factor))
 
 
 def _norm(fwd: Forward, node: Node, t: _Tangent) -> _Tangent:

@@ -270,4 +270,16 @@ def assumptions(fwd: Forward, node: int) -> tuple[str, ...]:
         said.append("Frozen class-to-class transposed convolutions hold bilinear weights.")
     if any(role(n) == "product" and len(n.edges) == 1 and n.attrs.get("constant") is None for n in nodes):
         said.append("Learned scales count as 1.")
+    if any(n.op == "prelu" for n in nodes):
+        said.append("PReLU has its usual first slope, 0.25.")
+    if _called_again(fwd.graph, nodes):
+        said.append("Each call of a layer that is called more than once has weights of its own here.")
     return tuple(said)
+
+
+def _called_again(graph: Graph, nodes: Sequence[Node]) -> bool:
+    """Whether random weights are used at more than one node."""
+    of = graph.layer_of
+    own = (graph.layers[of[n.id]] for n in nodes if role(n) == "random" and n.id in of)
+    names = [layer.name.rpartition(":") for layer in own]
+    return any(base and turn.isdigit() for base, _, turn in names)

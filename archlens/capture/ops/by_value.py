@@ -357,7 +357,8 @@ def antialiased(taps: float) -> Rule:
             reach = floor(taps * max(n / m, 1.0)) + 1
             steps += [Along(a, Window(2 * reach + 1, 1, reach), n), Along(a, Resize("nearest-exact"), m)]
         bound = "an antialiased resize is told by its reach" if steps else None
-        return Lowered("interpolate", call.edge(x, *steps), elementwise=numel(call.shape), bound=bound)
+        return Lowered("interpolate", call.edge(x, *steps), elementwise=numel(call.shape), bound=bound,
+                       attrs={"antialias": True} if steps else {})  # fmt: skip
 
     return rule
 

@@ -65,17 +65,79 @@ def elementwise(op: str, call: Call) -> Lowered:
     out = call.shape
     sizes = [numel(t.shape) for t in tensors]
     edges: tuple[Edge, ...] = ()
+    scales: list[float] = []
     for t, n in zip(tensors, sizes, strict=True):
         # The smaller factor of a product modulates the other: squeeze-and-excitation and its kin.
         gate = op in ("mul", "div") and n < max(sizes)
-        edges += call.edge(t, *broadcast(t.shape, out), gate=gate)
+        own = call.edge(t, *broadcast(t.shape, out), gate=gate)
+        edges += own
+        scales += [_scale(call, t)] * len(own)
     attrs: dict[str, object] = {}
     if op == "prelu":
         attrs = {"function": "prelu", "constants": []}
     elif len(edges) == 1:
-        numbers = [float(a) for a in call.args[1:2] if isinstance(a, (int, float))]
-        attrs = {"constant": numbers[0] if numbers else None}
+        attrs = {"constant": _constant(call, tensors)}
+        if op in ("mul", "div") and attrs["constant"] is None and _is_map(call, tensors):
+            attrs["map"] = True
+    if any(s != 1.0 for s in scales):
+        attrs["scales"] = scales
+    if call.name in _OWN_NAMES and not (call.name == "lerp" and scales != [1.0] * len(scales)):
+        attrs["called"] = call.name
     return Lowered(op, edges, elementwise=numel(out), attrs=attrs)
+
+
+_OWN_NAMES = ("lerp", "addcmul", "addcdiv")
+
+
+def _scale(call: Call, tensor: torch.Tensor) -> float:
+    """What a sum multiplies one of its terms by."""
+    if call.name in ("add", "sub", "rsub"):
+        scaled = "self" if call.name == "rsub" else "other"
+        return float(call.given("alpha", 1)) if tensor is call.given(scaled) else 1.0
+    weight = call.given("weight") if call.name == "lerp" else None
+    if isinstance(weight, (int, float)):
+        return float(weight) if tensor is call.given("end") else 1.0 - float(weight)
+    return 1.0
+
+
+def _constant(call: Call, tensors: list[torch.Tensor]) -> float | None:
+    """The number that a map meets: given as one, or held in a buffer, of several their root mean square; None
+    for what is learnt, and for what differs from place to place."""
+    numbers = [float(a) for a in call.args[1:2] if isinstance(a, (int, float))]
+    if numbers:
+        return numbers[0] * (float(call.given("alpha", 1)) if call.name in ("add", "sub") else 1.0)
+    held = _held(call, tensors)
+    if held is None or not held.numel() or _is_map(call, tensors):
+        return None
+    if bool((held == held.flatten()[0]).all()):
+        return float(held.flatten()[0])
+    return (
+        float(held.double().square().mean().sqrt())
+        if call.name in ("mul", "div")
+        else float(held.double().mean())
+    )
+
+
+def _held(call: Call, tensors: list[torch.Tensor]) -> torch.Tensor | None:
+    """The values of the other operand, where it is a constant that nothing is learnt in."""
+    others = [t for t in tensors if not call.depends(t)]
+    known = call.constants.fixed(others[0]) if len(others) == 1 else None
+    return None if known is None or known.is_complex() else known
+
+
+def _is_map(call: Call, tensors: list[torch.Tensor]) -> bool:
+    """Whether the other operand differs from place to place."""
+    held, own = _held(call, tensors), next((t for t in tensors if call.depends(t)), None)
+    layout = None if own is None else call.layout_of(own)
+    if held is None or layout is None or held.ndim > len(layout) or own is None or held.ndim > own.ndim:
+        return False
+    axes = zip(range(-held.ndim, 0), layout[len(layout) - held.ndim :], strict=True)
+    return any(
+        held.shape[d] > 1
+        and any(atom.axis >= 0 for atom in dim)
+        and not bool((held == held.narrow(d, 0, 1)).all())
+        for d, dim in axes
+    )
 
 
 def _binary(op: str) -> Rule:

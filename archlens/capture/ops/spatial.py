@@ -62,6 +62,10 @@ def convolution(call: Call) -> Lowered:
         "transposed": transposed,
         "frozen": not weight.requires_grad,
     }
+    if not call.depends(weight) and (held := call.constants.fixed(weight)) is not None:
+        attrs["constant_kernel"] = True  # a blur, an edge filter: nothing is learnt in it
+        if not transposed and groups == x.shape[1] == out[1] and len(blocks) == 1:
+            attrs |= _separable(held, blocks[0])
     op = f"conv_transpose{n}d" if transposed else f"conv{n}d"
     if call.depends(weight) or call.depends(bias):
         op = f"dynamic_{op}"
@@ -84,6 +88,27 @@ def _whole_kernel(
     apart = (Reshape((groups, shape[0] // groups, shape[1], *ones)),) if transposed else ()
     line = (1, out[1], *ones)
     return (*taps, *apart, Along(1, Full(), 1), Reshape(line), *broadcast(line, out))
+
+
+def _separable(kernel: torch.Tensor, block: Ranges) -> dict[str, object]:
+    """The weights along each axis of a kernel that is the same for all channels and the product of them."""
+    first = kernel[0, 0].double().cpu()[tuple(slice(a, b) for a, b in block)]
+    if not bool((kernel == kernel[:1]).all()):
+        return {}
+    whole = float(first.sum())
+    lines = [
+        first.sum([d for d in range(first.ndim) if d != a]) if first.ndim > 1 else first
+        for a in range(first.ndim)
+    ]
+    if abs(whole) < 1e-6 * float(first.abs().sum()):
+        return {}
+    product = lines[0]
+    for line in lines[1:]:
+        product = product[..., None] * line
+    product = product / whole ** (first.ndim - 1)
+    if not bool(torch.allclose(product, first, rtol=1e-4, atol=1e-6 * float(first.abs().max()))):
+        return {}
+    return {"taps": [lines[0].tolist(), *((line / whole).tolist() for line in lines[1:])]}
 
 
 def _taps_left(call: Call, weight: torch.Tensor) -> tuple[list[Ranges], str | None]:

@@ -29,6 +29,7 @@ from archlens.analyses.expected.forward.transfer import (
     function,
     renames,
     role,
+    scale,
     shaped_steps,
 )
 from archlens.graph import Along, Edge, Full, Graph, Node, Window
@@ -242,7 +243,8 @@ def _scaled(fwd: Forward, node: Node, index: int, band: Band) -> Band:
         return times(band, 1 / bottom.mean**2 if index == 0 else top.second / bottom.mean**4)
     if kind == "power":
         return times(band, walk.slope_of_power(law.mean, float(node.attrs["constant"])) ** 2)
-    return band
+    factor = scale(node, index)
+    return band if factor == 1 else times(band, factor**2)
 
 
 def _distance(fwd: Forward, node: Node, lag: tuple[int, ...]) -> float:

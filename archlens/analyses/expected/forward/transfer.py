@@ -70,9 +70,15 @@ def role(node: Node) -> Role:
     if not node.edges:
         return "constant"
     if node.op.startswith("conv") and "weight" in node.attrs:
-        return "linear" if interpolates(node) else _one(node, "random")
+        if interpolates(node):
+            return "linear"
+        if node.attrs.get("constant_kernel"):
+            return "linear" if node.attrs.get("taps") else "unknown"
+        return _one(node, "random")
     if node.op == "linear":
         return _one(node, "random")
+    if node.attrs.get("called") or node.attrs.get("antialias") or node.attrs.get("map"):
+        return "unknown"
     if node.op in _LINEAR:
         return "linear"
     if node.op in _MAX:
@@ -90,6 +96,23 @@ def role(node: Node) -> Role:
     if function(node) is not None:
         return "activation"
     return "unknown"
+
+
+def called(node: Node) -> str:
+    """The name under which an operation has no rule."""
+    if node.attrs.get("constant_kernel"):
+        return f"{node.op} with constant weights"
+    if node.attrs.get("antialias"):
+        return f"{node.op} with antialiasing"
+    if node.attrs.get("map"):
+        return f"{node.op} by a constant map"
+    return str(node.attrs.get("called") or node.op)
+
+
+def scale(node: Node, index: int) -> float:
+    """What a sum multiplies one of its terms by: `alpha`, or the weights of a `lerp`."""
+    scales = node.attrs.get("scales")
+    return float(scales[index]) if scales else 1.0
 
 
 def renames(node: Node) -> bool:
@@ -186,6 +209,8 @@ def weights(node: Node, step: Along, n_in: int) -> Taps:
     if node.op.startswith("avg_pool") and isinstance(g, Window):
         return _average(g, n_in, step.size, bool(node.attrs.get("count_include_pad", True)),
                         _divisor(node, step))  # fmt: skip
+    if isinstance(g, Window) and node.attrs.get("taps"):
+        return _fixed(g, n_in, step.size, tuple(node.attrs["taps"][step.dim - 2]))
     if isinstance(g, TransposedWindow) and node.op.startswith("conv_transpose"):
         return _bilinear(g, n_in, step.size)
     if isinstance(g, Full) and node.op == "sum":
@@ -213,6 +238,14 @@ def _average(g: Window, n_in: int, n_out: int, padded: bool, divisor: float | No
     else:
         count = np.minimum(start + g.kernel, n_in) - np.maximum(start, 0)
     return taps.weighted(1.0 / np.maximum(count, 1))
+
+
+@lru_cache(maxsize=64)
+def _fixed(g: Window, n_in: int, n_out: int, kernel: tuple[float, ...]) -> Taps:
+    """A constant kernel along one axis."""
+    taps = matrix(g, n_in, n_out)
+    tap = (taps.cols - taps.rows * g.stride + g.padding) // g.dilation
+    return Taps(taps.shape, taps.rows, taps.cols, np.asarray(kernel)[tap] * taps.data, taps.move)
 
 
 @lru_cache(maxsize=64)

@@ -38,9 +38,11 @@ from archlens.analyses.expected.forward.state import (
 )
 from archlens.analyses.expected.forward.transfer import (
     ShapedStep,
+    called,
     function,
     renames,
     role,
+    scale,
     shaped_steps,
     weights,
 )
@@ -62,7 +64,7 @@ def forward(walks: Walks, premises: Premises = WHITE) -> Forward:
     for node in graph.nodes:
         law = None
         if role(node) == "unknown":
-            walk.missing[node.id] = node.unknown or node.op
+            walk.missing[node.id] = node.unknown or called(node)
         elif all(walk.nodes[e.source] is not None for e in node.edges):
             law = _followed(walk, node)
             if law is None:
@@ -212,7 +214,7 @@ def _activation(walk: Forward, node: Node) -> Moments:
 
 
 def _linear(walk: Forward, node: Node) -> Moments:
-    parts = [carried(walk, node, e) for e in node.edges]
+    parts = [_times(carried(walk, node, e), scale(node, k)) for k, e in enumerate(node.edges)]
     if node.op in ("add", "sub"):
         sign = -1.0 if node.op == "sub" else 1.0
         mean = parts[0].mean + sign * sum(p.mean for p in parts[1:])
@@ -230,6 +232,10 @@ def _linear(walk: Forward, node: Node) -> Moments:
     mean = sum(s * p.mean for p, s in zip(parts, shares, strict=True))
     raw = np.sum([s * (p.cov + p.mean**2) for p, s in zip(parts, shares, strict=True)], axis=0)
     return Moments(mean, raw - mean**2, finest(parts), blended(parts, shares))
+
+
+def _times(law: Moments, factor: float) -> Moments:
+    return law if factor == 1 else scaled(law, law.mean * factor, law.cov * factor**2)
 
 
 def _chain(node: Node, parts: Sequence[Moments]) -> Chain | None:
