@@ -24,6 +24,9 @@ class Values(Protocol):
     def pattern(self, tensor: torch.Tensor, /) -> torch.Tensor | None:
         """Where it can be other than zero, whatever the parameters; None where that can't be told."""
 
+    def picks(self, tensor: torch.Tensor, /) -> bool:
+        """Whether it is up to the parameters, or to chance, where it is zero."""
+
     def is_parameter(self, tensor: torch.Tensor, /) -> bool:
         """Whether it is a parameter as it stands: no element is zero for good."""
 
@@ -33,6 +36,9 @@ class _NothingKnown:
         return None
 
     fixed = pattern = value
+
+    def picks(self, _: torch.Tensor) -> bool:
+        return False
 
     def is_parameter(self, _: torch.Tensor) -> bool:
         return True

@@ -58,6 +58,11 @@ def values_kept() -> Iterator[None]:
             setattr(torch, name, make)
 
 
+_DRAWS = ((1.6, 3.0), (-3.0, -1.6), (0.05, 0.4), (-0.4, -0.05), (-2.0, 2.0))
+"""Between what values parameters are drawn, where it is asked what can be zero: what a rectifier, a threshold
+or a rounding takes away in one draw it leaves in another."""
+
+
 class Constants:
     """Runs what does not depend on the input and remembers what parameters it is made of."""
 
@@ -70,7 +75,7 @@ class Constants:
         self._homes = {id(p): home(p) for p in rows.model.parameters()}
         self._chance: dict[int, torch.Tensor] = {}  # what random numbers take part in, other ones each run
         # by how parameters are drawn (`_evaluated`): tensor -> values, None where they can't be had
-        self._values: tuple[dict[int, torch.Tensor | None], ...] = ({}, {}, {})
+        self._values: tuple[dict[int, torch.Tensor | None], ...] = tuple({} for _ in range(len(_DRAWS) + 1))
 
     def run(
         self,
@@ -136,8 +141,8 @@ class Constants:
         return None if self.parameters([tensor]) else self.value(tensor)
 
     def pattern(self, tensor: torch.Tensor) -> torch.Tensor | None:
-        """Where a constant can be other than zero, whatever the parameters: of two sets of random ones, where
-        either is. None where that can't be told."""
+        """Where a constant can be other than zero, whatever the parameters: of some sets of random ones,
+        large and small, positive and negative, where any is. None where that can't be told."""
         if self.is_parameter(tensor) or id(tensor) in self._chance:
             return torch.ones((), dtype=torch.bool).expand(tensor.shape)
         if self.rows.parameter_name(tensor) is not None:  # `weight.data = weight * mask`
@@ -145,8 +150,21 @@ class Constants:
         if not self.parameters([tensor]):
             known = self._evaluated(tensor, 0)
             return None if known is None else known != 0
-        tries = [self._evaluated(tensor, k) for k in (1, 2)]
-        return None if tries[0] is None or tries[1] is None else (tries[0] != 0) | (tries[1] != 0)
+        found = self._tries(tensor)
+        return None if found is None else torch.stack(found).any(0)
+
+    def picks(self, tensor: torch.Tensor) -> bool:
+        """Whether it is up to the parameters, or to chance, where a constant is zero."""
+        if not self.parameters([tensor]) or self.is_parameter(tensor):
+            return False
+        found = self._tries(tensor)
+        return found is not None and not all(bool((t == found[0]).all()) for t in found)
+
+    def _tries(self, tensor: torch.Tensor) -> list[torch.Tensor] | None:
+        """Where it is other than zero, for each set of parameters."""
+        values = [self._evaluated(tensor, k + 1) for k in range(len(_DRAWS))]
+        found = [v != 0 for v in values if v is not None]
+        return found if len(found) == len(values) else None
 
     def _evaluated(self, tensor: torch.Tensor, draw: int) -> torch.Tensor | None:
         """Values with parameters zero (draw 0) or random."""
@@ -179,8 +197,9 @@ class Constants:
         known = self._values[draw]
         if id(parameter) not in known:
             rng = torch.Generator().manual_seed(draw)
-            noise = torch.randn(parameter.shape, generator=rng, dtype=torch.float32)
-            known[id(parameter)] = noise.to(parameter.dtype)
+            low, high = _DRAWS[draw - 1]
+            noise = torch.rand(parameter.shape, generator=rng, dtype=torch.float32)
+            known[id(parameter)] = (low + (high - low) * noise).to(parameter.dtype)
         found = known[id(parameter)]
         assert found is not None
         return found

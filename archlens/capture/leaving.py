@@ -73,9 +73,10 @@ class Calls:
     @property
     def reason(self) -> str:
         """Why something is not known."""
-        return f"a value that left torch ({self.ways[0]})"
+        return f"a value that left torch ({self.ways[0] if self.ways else CHANCE})"
 
 
+CHANCE = "a random number"
 _SHARING = {".numpy()", "__array__", "__dlpack__"}
 
 

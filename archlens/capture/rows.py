@@ -106,7 +106,9 @@ class Rows:
         elif leaf:
             frame.row = self._open(name, name.rpartition(".")[0], frame.kind)
             self.called.add(name)
-            self._count(frame.row, (self.params[id(p)] for p in module.parameters()))
+            # Others may stand in for the model's own (`functional_call`): those count where they are used.
+            own = (self.params.get(id(p)) for p in module.parameters())
+            self._count(frame.row, (name for name in own if name is not None))
         self.stack.append(frame)
 
     def _leave(self, _module: nn.Module, _: Any, output: Any) -> Any:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from archlens.capture.inputs import Inputs, from_example, from_sizes, own_example
-from archlens.capture.leaving import IMAGES, Calls, ended, varied
+from archlens.capture.leaving import CHANCE, IMAGES, Calls, ended, varied
 from archlens.capture.load import DEFAULT_SIZE, Loaded, load, meta_build
 from archlens.capture.load.loaded import quiet
 from archlens.capture.load.unwrap import unwrap
@@ -131,7 +131,10 @@ def _with_values(build: Callable[[], nn.Module], inputs: Inputs, where: torch.de
     others = []
     for k in range(1, IMAGES):
         with suppress(Exception):  # an image that it does not take
-            others.append(_once(build(), inputs, where, name, k)[1])
+            seed = (
+                k if CHANCE in calls.ways else 0
+            )  # what draws inside draws the same, unless it decides by it
+            others.append(_once(build(), inputs, where, name, k, seed=seed)[1])
     runs = [calls, *others]
     calls_that_vary, longer = varied(runs)
     if calls_that_vary:
@@ -165,8 +168,9 @@ def _once(
     name: str,
     image: int | None,
     vary: frozenset[int] = frozenset(),
+    seed: int = 0,
 ) -> tuple[Graph, Calls]:
-    torch.manual_seed(0)  # what draws inside draws the same each time
+    torch.manual_seed(seed)
     given = inputs.real(where) if image is None else inputs.real(where, image)
     calls = Calls(varied=vary)
     return capture(model, given, name, real=True, calls=calls), calls

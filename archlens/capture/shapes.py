@@ -77,9 +77,11 @@ def convolution(args: tuple[Any, ...]) -> torch.Tensor | None:
 
 def batch_norm(args: tuple[Any, ...]) -> tuple[torch.Tensor, ...]:
     """The normalised map; saved statistics are empty in evaluation mode."""
-    x = args[0]
-    none = torch.empty(0, device="meta", dtype=x.dtype)
-    return _same(x), none, none
+    x, taken = args[0], len(args) == 8 and (bool(args[5]) or args[3] is None)  # native_batch_norm's training
+    mean, deviation = (
+        torch.empty(x.shape[1] if taken else 0, device="meta", dtype=x.dtype) for _ in range(2)
+    )
+    return _same(x), mean, deviation
 
 
 def _pool(args: tuple[Any, ...], dilated: bool, n: int = 2) -> torch.Tensor | None:

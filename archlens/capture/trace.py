@@ -23,7 +23,7 @@ from archlens.capture.cuts import NOTE as CUTS_NOTE
 from archlens.capture.cuts import cut
 from archlens.capture.forms import MOVED, Form, filled, form_of, one_by_one, tensors_in
 from archlens.capture.inputs import Inputs
-from archlens.capture.leaving import Calls, Watching
+from archlens.capture.leaving import CHANCE, Calls, Watching
 from archlens.capture.ops import lower, unknown
 from archlens.capture.process import unfused_attention
 from archlens.capture.rows import Rows
@@ -48,7 +48,9 @@ COUNTING = {"nonzero": "nonzero", "masked_select": "a mask", "_unique2": "unique
             "unique_consecutive": "unique"}  # fmt: skip
 
 
-CHANCE = "the network decides by random numbers: this is one draw, other runs may see other things"
+RUNNING = "what two running sums share cancels"
+SCALED = ("mul", "div", "neg", "gather", "index")
+BY_WEIGHTS = "the network decides by its own weights: with other ones it may see other things"
 
 
 class NeedsValues(RuntimeError):
@@ -123,8 +125,12 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if self.calls is not None and depends and (way := LOOKING.get(name) or COUNTING.get(name)):
             self.calls.leaves(way, inputs[0], known[id(inputs[0])])
         if not depends:
-            if name in LOOKING and self.constants.by_chance(inputs) and CHANCE not in self.notes:
-                self.notes.append(CHANCE)
+            if name in LOOKING and self.constants.by_chance(inputs):
+                if self.calls is None:
+                    raise NeedsValues("it decides by random numbers")
+                self.calls.leaves(CHANCE, inputs[0], None)
+            elif name in LOOKING and self.constants.parameters(inputs) and BY_WEIGHTS not in self.notes:
+                self.notes.append(BY_WEIGHTS)
             out = self._constant(func, name, args, kwargs, full, inputs)
             if self._varies(func, args, kwargs, out):
                 self._lost(form, full, list(tensors_in((out,))))
@@ -327,16 +333,18 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _cancels(self, call: Call, low: Lowered) -> str | None:
         """Why a difference of two running sums says too much: what both hold goes away (box filters)."""
+        if low.attrs.get("constant_kernel") and self._running(low.edges[0].source) is not None:
+            return RUNNING
         if call.name not in ("sub", "add", "rsub") or len(low.edges) != 2:
             return None
         sums = [self._running(e.source) for e in low.edges]
-        return "what two running sums share cancels" if sums[0] is not None and sums[0] == sums[1] else None
+        return RUNNING if sums[0] is not None and sums[0] == sums[1] else None
 
     def _running(self, node: int) -> int | None:
         """The running sum that a node is a part of, through views and sums with others."""
         here = self.nodes[node]
         while here.op != "cumsum":
-            if len(here.edges) != 1 or here.op not in MOVED:
+            if len(here.edges) != 1 or here.op not in (*MOVED, *SCALED):
                 return None
             here = self.nodes[here.edges[0].source]
         return here.id

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from table import bound, case
+from table import A, bound, case
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, prune
 
@@ -112,4 +112,46 @@ bound(
     ),
     parts=lambda: [nn.Linear(3, 6)],
     blind=True,
+)
+
+
+def points(x: Tensor) -> Tensor:
+    return x[0].flatten(1).T
+
+
+case("distances of many points", lambda x: torch.cdist(points(x), points(x)[:26] + 9.0), 3, 5, 6, blind=True)
+
+
+class Learnt(nn.Module):
+    """A map that parameters set to zero here and there: where, is up to them."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way, self.w = way, nn.Parameter(torch.linspace(-2, 2, 5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        match self.way:
+            case "rectified":
+                return x * self.w.relu()
+            case "rounded":
+                return x * self.w.round()
+        return x * (self.w > 0) + x.flip(2) * (self.w <= 0)
+
+
+for way in ("rectified", "rounded", "either"):
+    bound(f"a learnt map, {way}", lambda x, m: m(x), parts=lambda way=way: [Learnt(way)], blind=True)
+
+for name, differ in {
+    "scaled": lambda c: c[:, :, 2:] / 3 - c[:, :, :-2] / 3,
+    "negated": lambda c: c[:, :, 2:] + (-c[:, :, :-2]),
+    "looked up": lambda c: c[:, :, torch.tensor([2, 3])] - c[:, :, torch.tensor([0, 1])],
+    "by a kernel": lambda c: F.conv2d(
+        c, torch.tensor([-1.0, 1.0]).to(c).reshape(1, 1, 2, 1).repeat(3, 1, 1, 1), groups=3
+    ),
+}.items():
+    bound(f"a box filter, {name}", lambda x, f=differ: f(x.cumsum(2)), blind=True)
+
+case(
+    "statistics of a batch norm without running ones",
+    lambda x: A.native_batch_norm(x, None, None, None, None, True, 0.1, 1e-5)[1][:, None] * x[0, :, 0],
 )

@@ -158,7 +158,7 @@ RULES: dict[str, Rule] = {
     "addr": outer,
     "_trilinear": trilinear,
     "linalg_cross": cross,
-    "_cdist_forward": distances,
+    **dict.fromkeys(("_cdist_forward", "_euclidean_dist"), distances),
     **dict.fromkeys(
         (
             "linalg_inv_ex", "_linalg_solve_ex", "_linalg_det", "_linalg_slogdet", "_linalg_svd",

@@ -190,7 +190,9 @@ def mul(call: Call) -> Lowered:
         kept = call.constants.pattern(mask)
         if kept is not None and not bool(kept.all()) and (varies or not bool(kept.any())):
             picked = _picked(kept, len(call.shape))
-            return replace(low, edges=tuple(replace(e, steps=(*e.steps, picked)) for e in low.edges))
+            low = replace(low, edges=tuple(replace(e, steps=(*e.steps, picked)) for e in low.edges))
+        if varies and call.constants.picks(mask):
+            low = replace(low, bound=BY_PARAMETERS)
     return low
 
 
