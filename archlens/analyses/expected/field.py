@@ -243,7 +243,10 @@ def without_rule(fwd: Forward, node: int) -> tuple[str, ...]:
     """Operations without a rule that the unit's field depends on, as "layer (op)"; also those before the
     origin, since the moments of all earlier nodes matter."""
     graph, seen = fwd.graph, fwd.graph.ancestors(node)
-    return tuple(dict.fromkeys(f"{graph.name_of(n)} ({op})" for n, op in fwd.missing.items() if n in seen))
+    missing = {n: op for n, op in fwd.missing.items() if n in seen}
+    if not missing and fwd.nodes[node] is None:  # scores and weights of an attention
+        missing[node] = graph.nodes[node].op
+    return tuple(dict.fromkeys(f"{graph.name_of(n)} ({op})" for n, op in missing.items()))
 
 
 def assumptions(fwd: Forward, node: int) -> tuple[str, ...]:

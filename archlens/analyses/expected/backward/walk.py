@@ -15,6 +15,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from archlens.analyses.expected.backward.attention import attention
 from archlens.analyses.expected.backward.lags import Band, collected, step, times, total, zero_lag
 from archlens.analyses.expected.backward.max_pools import max_pool, winner_slope
 from archlens.analyses.expected.backward.transposed import broadcast, summed
@@ -87,6 +88,11 @@ def walk_back(
         if not mixing[node.id]:
             arrivals = [({zero_lag(node): b[zero_lag(node)]}, w) for b, w in arrivals]
         band = _pruned(total([b for b, _ in arrivals]), node)
+        if node.id in fwd.attention:
+            for source, part in _attended(fwd, node, band, only):
+                if dependent[source]:
+                    _join(arriving.setdefault(source, []), [(part, None)])
+            continue
         for index in carrying(node):
             edge = node.edges[index]
             if not dependent[edge.source] or (node.id in only and index not in only[node.id]):
@@ -101,6 +107,20 @@ def walk_back(
             else:
                 _join(queue, [(_through(fwd, node, index, edge, band), None)])
     return out
+
+
+def _attended(
+    fwd: Forward, node: Node, band: Band, only: Mapping[int, frozenset[int]]
+) -> list[tuple[int, Band]]:
+    """What an attention hands to queries, keys and values, as far as their edges are followed."""
+    part = fwd.attention[node.id]
+    bands = attention(fwd, node, part, band)
+    scores = part.path[-1][0]
+    open_ = all(n not in only or k in only[n] for n, k in part.path[:-1])
+    followed = [open_ and (scores not in only or k in only[scores]) for k in (0, 1)]
+    followed.append(node.id not in only or 1 in only[node.id])
+    sources = (part.query, part.key, part.value)
+    return [(s, b) for s, b, f in zip(sources, bands, followed, strict=True) if f]
 
 
 def _in_range(arrivals: list[Arrival], arriving: dict[int, list[Arrival]], out: Arrived) -> list[Arrival]:

@@ -1,0 +1,62 @@
+"""Gradient energy back through an attention: to values, queries and keys, at once. See `forward/attention`."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archlens.analyses.expected.backward.lags import Band, collected, zero_lag
+from archlens.analyses.expected.backward.transposed import broadcast, linear, summed
+from archlens.analyses.expected.forward.attention import Attention, attended
+from archlens.analyses.expected.forward.state import Forward
+from archlens.graph import Node
+from archlens.graph.masks import unpack
+
+Floats = NDArray[np.float64]
+
+
+def attention(fwd: Forward, node: Node, part: Attention, band: Band) -> list[Band]:
+    """The bands that queries, keys and values are handed, in this order. What different places get is taken as
+    independent: only energies go on."""
+    energy = band[zero_lag(node)]
+    sources = [fwd.graph.nodes[n] for n in (part.query, part.key, part.value)]
+    if part.mask is None:
+        does = attended(fwd, node, part)
+        keys = sources[2].shape[-2]
+        whole = summed(energy, (len(energy.shape) - 2,))
+        every = broadcast(whole, (*whole.shape[:-2], keys, whole.shape[-1])) * (1 / keys)
+        parts = [energy * does.query, every * does.key, every * does.same]
+    else:
+        parts = _masked(fwd, node, part, energy)
+    parts[1] = linear(parts[1], _turned, _turned)  # keys lie along their last dimension
+    return [collected({zero_lag(s): p}, s) for s, p in zip(sources, parts, strict=True)]
+
+
+def _turned(values: Floats) -> Floats:
+    return np.swapaxes(values, -1, -2)
+
+
+def _masked(fwd: Forward, node: Node, part: Attention, energy: Floats) -> list[Floats]:
+    """Each query reads the keys that it keeps, like one of so many."""
+    assert part.mask is not None
+    shape = fwd.graph.nodes[node.edges[0].source].shape
+    kept = np.broadcast_to(unpack(part.mask), (*part.mask.shape[:-2], *shape[-2:])).astype(float)
+    count = kept.sum(-1, keepdims=True)
+    does = {n: attended(fwd, node, part, int(n)) for n in np.unique(count)}
+
+    def of(name: str) -> Floats:
+        return np.vectorize(lambda n: getattr(does[n], name))(count)
+
+    def over(name: str) -> Floats:
+        a = kept * of(name) / count
+        before = tuple(energy.shape)
+        return linear(  # type: ignore[no-any-return]
+            energy, lambda v: _turned(a) @ v, lambda d: _unbroadcast(a @ d, before)
+        )
+
+    return [energy * of("query"), over("key"), over("same")]
+
+
+def _unbroadcast(values: Floats, shape: tuple[int, ...]) -> Floats:
+    dims = tuple(d for d, n in enumerate(shape) if n == 1 and values.shape[d] > 1)
+    return np.asarray(values.sum(dims, keepdims=True)) if dims else values
