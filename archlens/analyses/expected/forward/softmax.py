@@ -1,21 +1,28 @@
 """Softmax weights of random scores: their second moments, for any number of tokens.
 
-The scores of one query over n keys are normal with variance s (what all keys share drops out), A_j their
-softmax. Powers of the normaliser Z = sum_j exp(l_j) come from 1/Z^k = integral over t > 0 of
+The score of a query and a key is the projection of the key's token on a direction, which the query chooses:
+l_j = sigma z_j. Tokens that are normalised over their channels lie on a sphere; with p directions that
+they vary in, z has the density (1 - z^2 / p)^((p - 3) / 2), and is normal for many. What all keys share drops
+out in the softmax A. Powers of the normaliser Z = sum_j exp(l_j) come from 1/Z^k = integral over t > 0 of
 t^(k-1) exp(-t Z) / (k-1)!, after which the n keys are independent: one integral over t = exp(x), with
 expectations over single scores inside. Nothing is assumed of n: with few keys, or steep scores, one weight is
-nearly 1, and E A^2 is far below the exp(s) / n^2 of many.
+nearly 1, and E A^2 is far below the exp(sigma^2) / n^2 of many.
 
 Two queries whose scores have correlation r weigh keys alike: E A_j A'_j, the same with two integrals.
 
-A score is a product over the d channels of a head: given the query it is normal, with a variance that goes
-with the query's squared length, chi^2 of d degrees; all is averaged over that.
+Few directions matter beside: tokens that are weighed alike are alike. Their mean under A leans towards the
+query's direction by m = sum_j A_j z_j, and any two tokens have products of variance p. To first order in 1 / p
+this adds m^2 / p to the mean's square, and the terms in `spread` and `spread_keys`.
+
+sigma^2 goes with the squared length of the query, chi^2 of a head's d channels, and of its direction among the
+tokens', p degrees; all is averaged over that.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import factorial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +33,6 @@ Floats = NDArray[np.float64]
 _U: Floats = np.linspace(-6.0, 6.0, 61)
 _MASS: Floats = np.exp(-_U * _U / 2) / np.exp(-_U * _U / 2).sum()
 _FINE: Floats = np.linspace(-7.5, 7.5, 301)
-_FINE_MASS: Floats = np.exp(-_FINE * _FINE / 2) / np.exp(-_FINE * _FINE / 2).sum()
 _R: Floats = np.array([0.0, 0.2, 0.4, 0.6, 0.75, 0.875, 0.95, 1.0])
 _LENGTHS = 5  # values that stand for a query's squared length
 STEEPEST = 400.0
@@ -40,15 +46,18 @@ class Weights:
     Attributes:
         keys: n; an effective number where keys are alike.
         overlap: E A_j A'_j n^2 for two queries, at the correlations `_R` of their scores; the last is E A^2.
-        spread: Sum over j of E A_j^2 (v_j - sum_l A_l v_l)^2 for v of unit variance: P2 - 2 P3 + P2^2, with Pk
-            the sum of A^k. The squared derivative by the scores.
-        longer: The same, weighted with the query's squared length relative to its mean.
+        lean: E m^2 / p: square of the tokens' mean under A, beyond that of independent ones, which is `same`.
+        spread: Squared derivative of that mean by a query, in units of a key's variance: tr C^2 / p^2 of the
+            tokens' covariance C under A.
+        spread_keys: Squared derivative by the scores, sum over j of E A_j^2 |x_j - sum_l A_l x_l|^2 / p; and by
+            the keys: weighted with the query's squared length relative to its mean.
     """
 
     keys: float
     overlap: Floats
+    lean: float
     spread: float
-    longer: float
+    spread_keys: float
 
     @property
     def same(self) -> float:
@@ -62,58 +71,84 @@ class Weights:
         apart = (n - self.overlap) / max(n - 1, 1e-9)  # of two keys, for independent keys: rows sum to 1
         log = np.log(np.maximum(self.overlap, 1e-300) / np.maximum(apart, 1e-300))
         r = np.clip(np.asarray(correlation, float), -1.0, 1.0)
-        return np.asarray(np.exp(np.sign(r) * np.interp(np.abs(r), _R, np.maximum(log - log[0], 0))))
+        return np.asarray(np.exp(np.sign(r) * np.interp(np.abs(r), _R, np.maximum(log, 0))))
 
 
 @lru_cache(maxsize=1024)
-def weights(variance: float, keys: float, channels: int) -> Weights:
-    """Moments of the weights for scores of this variance (over queries; at most `STEEPEST`).
+def weights(variance: float, keys: float, channels: int, directions: float = np.inf) -> Weights:
+    """Moments of the weights for scores of this variance (at most `STEEPEST`).
 
     Args:
         variance: Of a score, less what all keys share.
         keys: How many; at least 1.
-        channels: Of a head: how much the length of a query varies.
+        channels: Of a head.
+        directions: p, that tokens vary in; infinite for independent scores.
     """
+    few = 1 / max(directions, 4.0)
     if keys <= 1 + 1e-9 or variance < 1e-9:
         n = max(keys, 1.0)
-        flat = 1 / n - 2 / n**2 + 1 / n**2
-        return Weights(n, np.ones(len(_R)), flat, flat)
-    lengths = _lengths(channels)
-    parts = [_given(min(variance, STEEPEST) * float(x), keys) for x in lengths]
+        flat = 1 / n - 1 / n**2
+        return Weights(n, np.ones(len(_R)), 0.0, flat + few * max(1 - 3 / n, 0.0), flat)
+    lengths = _lengths(1 / (1 / channels + few))
+    queries = lengths ** ((1 / channels) / (1 / channels + few))
+    parts = [_given(min(variance, STEEPEST) * float(x), keys, few) for x in lengths]
     overlap = np.mean([p[0] for p in parts], axis=0)
-    spread = np.array([p[1] for p in parts])
-    return Weights(keys, overlap, float(spread.mean()), float((spread * lengths).mean()))
+    lean, spread, by_key = np.array([p[1:] for p in parts]).T
+    return Weights(
+        keys, overlap, float(lean.mean()), float(spread.mean()), float((by_key * queries).mean() / queries.mean())
+    )
 
 
-def _lengths(channels: int) -> Floats:
-    """Equally likely values of chi^2 / d (Wilson & Hilferty's cube root), with mean 1."""
+def _lengths(degrees: float) -> Floats:
+    """Equally likely values of chi^2 over its degrees (Wilson & Hilferty's cube root), with mean 1."""
     z = ndtri((np.arange(_LENGTHS) + 0.5) / _LENGTHS)
     z = z / np.sqrt((z**2).mean())
-    d = max(channels, 1)
+    d = max(degrees, 1.0)
     x = np.maximum(1 - 2 / (9 * d) + z * np.sqrt(2 / (9 * d)), 0.05) ** 3
     return np.asarray(x / x.mean())
 
 
-def _given(variance: float, keys: float) -> tuple[Floats, float]:
-    """Overlaps n^2 E A_j A'_j at each of `_R`, and the spread, for queries of one length."""
-    s = float(np.sqrt(variance))
+def _sphere(few: float) -> Floats:
+    """Masses of a projection on the grid `_FINE`."""
+    inside = np.maximum(1 - _FINE**2 * few, 1e-300)
+    log = -(_FINE**2) / 2 if few < 1e-9 else (1 / few - 3) / 2 * np.log(inside)
+    mass = np.exp(np.maximum(log, -700))
+    return np.asarray(mass / mass.sum())
+
+
+def _given(variance: float, keys: float, few: float) -> tuple[Floats, float, float, float]:
+    """Overlaps n^2 E A_j A'_j at each of `_R`, and `lean`, `spread` and `spread_keys`, for one sigma."""
+    s, n = float(np.sqrt(variance)), keys
     # t Z is of order 1 where the integrand is: Z between its largest term's smallest and the sum's largest.
-    low, high = -np.log(keys) - variance / 2 - 7 * s - 4, 7 * s + 4
+    low, high = -np.log(n) - variance / 2 - 7 * s - 4, 7 * s + 4
     x = np.linspace(low, high, 400)
-    dx = x[1] - x[0]
-    l = s * _FINE
-    y = x[:, None] + l[None]  # log of t e^l
-    decay = np.exp(-np.exp(np.minimum(y, 50.0)))
-    base = np.log(np.maximum(decay @ _FINE_MASS, 1e-300))
-    powers = {k: (np.exp(k * np.minimum(y, 50.0)) * decay) @ _FINE_MASS for k in (2, 3, 4)}  # E (t e^l)^k ...
-    rest = np.exp((keys - 1) * base)
-    p2 = keys * float((powers[2] * rest).sum()) * dx
-    p3 = keys * float((powers[3] * rest).sum()) * dx / 2
-    p4 = keys * float((powers[4] * rest).sum()) * dx / 6
-    two = np.exp((keys - 2) * base)
-    p22 = p4 + keys * (keys - 1) * float((powers[2] ** 2 * two).sum()) * dx / 6
-    overlap = np.array([_overlap(s, keys, float(r), low, high) for r in _R[:-1]] + [keys * p2])
-    return np.clip(overlap, 1.0, keys), max(p2 - 2 * p3 + p22, 0.0)
+    step = float(x[1] - x[0])
+    y = np.minimum(x[:, None] + s * _FINE[None], 50.0)  # log of t e^l
+    decay, mass = np.exp(-np.exp(y)), _sphere(few)
+    base = np.log(np.maximum(decay @ mass, 1e-300))
+    # E z^m (t e^l)^k exp(-t e^l), by (k, m)
+    e = {(k, m): (np.exp(k * y) * decay) @ (mass * _FINE**m) for k in (1, 2, 3, 4) for m in (0, 1, 2)}
+
+    def total(order: int, one: Floats, two: Floats | float = 0.0, three: Floats | float = 0.0) -> float:
+        """Sums over one, two and three different keys of products of so many weights."""
+        value = n * one * np.exp((n - 1) * base)
+        value = value + n * (n - 1) * two * np.exp(np.maximum(n - 2, 0) * base)
+        value = value + n * (n - 1) * max(n - 2, 0) * three * np.exp(np.maximum(n - 3, 0) * base)
+        return float(value.sum()) * step / factorial(order - 1)
+
+    p2, p3 = total(2, e[2, 0]), total(3, e[3, 0])
+    p4, p22 = total(4, e[4, 0]), total(4, e[4, 0], e[2, 0] ** 2)
+    none = np.zeros_like(base)
+    m2 = total(2, none, e[1, 1] ** 2)  # of different keys only: a token's product with itself is p
+    mq = total(3, none, e[2, 1] * e[1, 1])
+    p2m2 = total(4, none, 2 * e[3, 1] * e[1, 1], e[2, 0] * e[1, 1] ** 2)
+    flat = p2 - 2 * p3 + p22
+    spread = flat + few * (1 - 3 * p2 + 2 * p3 + 2 * p22 - 2 * p4 - 4 * mq + 2 * p2m2)
+    by_key = flat + few * (-2 * mq + p2m2)
+    normal = np.array([_overlap(s, n, float(r), low, high) for r in _R])
+    curve = np.log(np.maximum(normal, 1.0))
+    overlap = np.exp(curve * (np.log(max(n * p2, 1.0)) / max(float(curve[-1]), 1e-12)))
+    return np.clip(overlap, 1.0, n), few * max(m2, 0.0), max(spread, 0.0), max(by_key, 0.0)
 
 
 def _overlap(s: float, keys: float, r: float, low: float, high: float) -> float:
