@@ -20,6 +20,7 @@ no law, and nothing but an attention may read them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,7 @@ class Attention:
     Attributes:
         query, key, value: Ids of the nodes that the two products read: (..., i, d), (..., d, j), (..., j, dv).
         path: (node, edge) from the product with the values back to that of queries and keys.
+        tokens: Id of the node that the keys' weights read.
         scale: What scores are multiplied by.
         mask: Which keys a query keeps, at the product with the values; None for all.
     """
@@ -48,6 +50,7 @@ class Attention:
     query: int
     key: int
     value: int
+    tokens: int
     path: Path
     scale: float
     mask: Keep | None
@@ -90,9 +93,11 @@ def _attention(graph: Graph, node: Node) -> Attention | None:
     mixed = _places(query, -1) or _places(key, -2) or _places(value, -1)
     if masked != bool(masks) or mixed or not placed or value.shape[-2] != tokens:
         return None
-    if not _independent(graph, query.id, key.id):
-        return None
-    return Attention(query.id, key.id, value.id, path, scale, masks[0] if masks else None)
+    queries, keys = _made_by(graph, query.id), _made_by(graph, key.id)
+    if not queries or not keys or queries & keys:
+        return None  # only weights of their own make them independent
+    read = graph.nodes[max(n for n, *_ in keys)].edges[0].source
+    return Attention(query.id, key.id, value.id, read, path, scale, masks[0] if masks else None)
 
 
 def _contracts(steps: tuple[object, ...], dim: int) -> bool:
@@ -140,17 +145,11 @@ def _over_last(node: Node) -> bool:
     return dims == {len(node.shape) - 1} and all(e.source == node.edges[0].source for e in node.edges)
 
 
-def _independent(graph: Graph, query: int, key: int) -> bool:
-    """Whether weights of their own make queries and keys."""
-    made, other = _made_by(graph, query), _made_by(graph, key)
-    return bool(made) and bool(other) and made is not None and other is not None and not made & other
-
-
-def _made_by(graph: Graph, node: int) -> set[tuple[object, ...]] | None:
+def _made_by(graph: Graph, node: int) -> set[tuple[Any, ...]] | None:
     """The random layers that a node comes from through fixed linear steps, and which of their channels; None
     where it comes through anything else."""
-    out: set[tuple[object, ...]] = set()
-    todo: list[tuple[int, tuple[object, ...]]] = [(node, ())]
+    out: set[tuple[Any, ...]] = set()
+    todo: list[tuple[int, tuple[Any, ...]]] = [(node, ())]
     seen = set(todo)
     while todo:
         at, cuts = todo.pop()
@@ -257,8 +256,9 @@ def _followed(walk: Forward, part: Attention, keys: int | None) -> tuple[Moments
     vk, vv = max(k.variance - shared_k, 0.0), max(v.variance - shared_v, 0.0)
     alike = np.where(here, 1.0, (ck - shared_k) / (vk or 1.0))
     some = float(np.clip(1 / (share * alike**2).sum(), 1.0, n))  # keys that differ
-    unit = part.scale**2 * channels
-    moments = softmax.weights(_rounded(unit * q.second * vk), _rounded(some), channels)
+    unit, few = part.scale**2 * channels, _rounded(walk.at(part.tokens).few)
+    directions = 1 / few if few > 0 else np.inf
+    moments = softmax.weights(_rounded(unit * q.second * vk), _rounded(some), channels, directions)
 
     def weight(rho: float) -> Floats:
         out = share * moments.pair(rho * alike)
@@ -270,7 +270,7 @@ def _followed(walk: Forward, part: Attention, keys: int | None) -> tuple[Moments
     extent = float(grid.along.max() - grid.along.min()) / 2
     for index, lag in enumerate(walk.lags):
         rho = float(walk.covariance(q, lag) + q.mean**2) / max(q.second, 1e-300)
-        near = float((weight(rho) * cv).sum())
+        near = float((weight(rho) * cv).sum()) + rho * moments.lean * vv
         p = float(together[index])
         if p < 1:
             other = walk.covariance(v, grid.apart(max(lag, extent)))
@@ -279,8 +279,9 @@ def _followed(walk: Forward, part: Attention, keys: int | None) -> tuple[Moments
     own = weight(1.0)
     same = float(own[here].sum())
     back = part.scale**2 * value.shape[-1] * vv
-    law = Moments(v.mean, cov, q.jump, tuple(np.ones_like(p) for p in q.profile), strong=v.strong)
-    return law, Followed(same, back * vk * moments.spread, back * q.second * moments.longer * some / n)
+    law = Moments(v.mean, cov, q.jump, tuple(np.ones_like(p) for p in q.profile), strong=v.strong, few=v.few)
+    keyed = back * q.second * moments.spread_keys * some / n
+    return law, Followed(same, back * vk * moments.spread, keyed)
 
 
 def _rounded(x: float) -> float:

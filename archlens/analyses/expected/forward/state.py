@@ -64,6 +64,7 @@ class Moments:
             and of what only renames it, since its edges are counted by it.
         strong, pooled: Share of the variance in the strongest direction, and of a pooled value's variance
             that is common to its inputs; see `flattening`.
+        few: One over the number of directions that places vary in; see `directions`.
     """
 
     mean: float
@@ -76,6 +77,7 @@ class Moments:
     chain: Chain | None = None
     strong: float = 0.0
     pooled: float = 0.0
+    few: float = 0.0
 
     @property
     def variance(self) -> float:

@@ -18,7 +18,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from archlens.analyses.expected.forward import attention, flattening, norms
+from archlens.analyses.expected.forward import attention, directions, flattening, norms
 from archlens.analyses.expected.forward.activations import pair, single
 from archlens.analyses.expected.forward.gates import Chain, rectified_normal
 from archlens.analyses.expected.forward.mixing import image_mean, max_pool, resampled, resamples
@@ -83,6 +83,8 @@ def _followed(walk: Forward, node: Node) -> Moments | None:
     try:
         with np.errstate(over="ignore", invalid="ignore"):
             law = flattening.follow(walk, node, _RULES[role(node)](walk, node))
+            if walk.attention:
+                law = replace(law, few=directions.few(walk, node, law))
     except OverflowError:
         return None
     return law if law.second < _LARGEST and bool(np.isfinite(law.cov).all()) else None
