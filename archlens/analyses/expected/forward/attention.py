@@ -304,6 +304,6 @@ def _together(query: Node, walk: Forward, law: Moments) -> Floats:
     group = np.stack([x // a.stride % a.size for a in beside])
     for index, lag in enumerate(walk.lags):
         cells = round(lag / law.jump[axis]) or int(lag > 0)
-        pair = group[:, cells:] == group[:, : size - cells]
+        pair = group[:, min(cells, size) :] == group[:, : max(size - cells, 0)]
         out[index] = pair.all(0).mean() if cells < size else 0.0
     return out
