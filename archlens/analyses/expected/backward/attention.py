@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,8 +30,18 @@ def attention(fwd: Forward, node: Node, part: Attention, band: Band) -> list[Ban
         parts = [energy * does.query, every * does.key, every * does.same]
     else:
         parts = _masked(fwd, node, part, energy)
+    channels = sources[2].shape[-1]  # each value channel has its part in what a score is told
+    parts = [parts[0] * channels, parts[1] * channels, parts[2]]
     parts[1] = linear(parts[1], _turned, _turned)  # keys lie along their last dimension
     return [collected({zero_lag(s): p}, s) for s, p in zip(sources, parts, strict=True)]
+
+
+def followed(part: Attention, only: Mapping[int, frozenset[int]]) -> list[bool]:
+    """Which of queries, keys and values count, where only some edges do (node id -> indices)."""
+    product, scores = part.path[0][0], part.path[-1][0]
+    way = all(n not in only or k in only[n] for n, k in part.path[:-1])
+    out = [way and (scores not in only or k in only[scores]) for k in (0, 1)]
+    return [*out, product not in only or 1 in only[product]]
 
 
 def _turned(values: Floats) -> Floats:

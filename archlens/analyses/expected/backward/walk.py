@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from archlens.analyses.expected.backward.attention import attention
+from archlens.analyses.expected.backward.attention import attention, followed
 from archlens.analyses.expected.backward.lags import Band, collected, step, times, total, zero_lag
 from archlens.analyses.expected.backward.max_pools import max_pool, winner_slope
 from archlens.analyses.expected.backward.transposed import broadcast, summed
@@ -115,12 +115,7 @@ def _attended(
     """What an attention hands to queries, keys and values, as far as their edges are followed."""
     part = fwd.attention[node.id]
     bands = attention(fwd, node, part, band)
-    scores = part.path[-1][0]
-    open_ = all(n not in only or k in only[n] for n, k in part.path[:-1])
-    followed = [open_ and (scores not in only or k in only[scores]) for k in (0, 1)]
-    followed.append(node.id not in only or 1 in only[node.id])
-    sources = (part.query, part.key, part.value)
-    return [(s, b) for s, b, f in zip(sources, bands, followed, strict=True) if f]
+    return [(s, b) for s, b, f in zip(part.sources, bands, followed(part, only), strict=True) if f]
 
 
 def _in_range(arrivals: list[Arrival], arriving: dict[int, list[Arrival]], out: Arrived) -> list[Arrival]:

@@ -56,6 +56,11 @@ class Attention:
     mask: Keep | None
 
     @property
+    def sources(self) -> tuple[int, int, int]:
+        """Queries, keys, values."""
+        return self.query, self.key, self.value
+
+    @property
     def inner(self) -> tuple[int, ...]:
         """Ids of scores and weights: all that has no law."""
         return tuple(n for n, _ in self.path[1:])
@@ -214,13 +219,16 @@ class Followed:
     """What one attention does, in numbers.
 
     Attributes:
-        same: Sum over the keys of E A^2: energy that goes on to the values, for keys of a number; see `at`.
-        query, key: What a channel of each query gets of a unit of energy, and all keys together.
+        same: Sum over the keys of E A^2.
+        query, key: Squared derivative of a channel of the result by a channel of the query, and by one of all
+            keys, summed.
+        far: How much of that two queries far apart have in common.
     """
 
     same: float
     query: float
     key: float
+    far: float
 
 
 def follow(walk: Forward, node: Node, part: Attention) -> Moments:
@@ -278,10 +286,12 @@ def _followed(walk: Forward, part: Attention, keys: int | None) -> tuple[Moments
         cov[1 + index] = near
     own = weight(1.0)
     same = float(own[here].sum())
-    back = part.scale**2 * value.shape[-1] * vv
+    back = part.scale**2 * vv
+    apart = float((q.cov[-1] + q.mean**2) / max(q.second, 1e-300))
+    far = float(weight(apart)[here].sum()) / same
     law = Moments(v.mean, cov, q.jump, tuple(np.ones_like(p) for p in q.profile), strong=v.strong, few=v.few)
     keyed = back * q.second * moments.spread_keys * some / n
-    return law, Followed(same, back * vk * moments.spread, keyed)
+    return law, Followed(same, back * vk * moments.spread, keyed, far)
 
 
 def _rounded(x: float) -> float:

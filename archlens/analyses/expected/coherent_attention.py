@@ -1,0 +1,53 @@
+"""What an attention answers to a coherent change of its queries, keys or values; see `coherent`.
+
+Amplitudes of the values' changes add up under the weights; a change that all keys share is not seen by a
+softmax.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archlens.analyses.expected.forward import attention
+from archlens.analyses.expected.forward.state import Forward
+from archlens.graph import Node
+from archlens.graph.masks import unpack
+
+Floats = NDArray[np.float64]
+Change = tuple[Floats, Floats]  # second moment at a place, amplitude across places; regions last
+
+
+def attended(
+    fwd: Forward, node: Node, part: attention.Attention, changes: Sequence[Change | None]
+) -> Change | None:
+    """The change of the result from those of queries, keys and values; None where there is none."""
+    does = attention.attended(fwd, node, part)
+    channels = fwd.graph.nodes[part.query].shape[-1]
+    of_query, of_key, of_value = changes
+    own, across = np.zeros(()), np.zeros(())  # second moments, both
+    if of_query is not None:
+        own = own + does.query * channels * of_query[0]
+        across = across + does.query * channels * does.far * of_query[1] ** 2
+    if of_key is not None:
+        energy, amplitude = (_mean(node, part, np.swapaxes(v, -2, -3)) for v in of_key)
+        loose = does.key * channels * np.maximum(energy - amplitude**2, 0.0)
+        own, across = own + loose, across + does.far * loose
+    if of_value is not None:
+        energy, amplitude = (_mean(node, part, v) for v in of_value)
+        together = amplitude**2
+        own = own + together + does.same * np.maximum(energy - together, 0.0)
+        across = across + together
+    return None if not own.ndim else (own, np.sqrt(across))
+
+
+def _mean(node: Node, part: attention.Attention, values: Floats) -> Floats:
+    """Over the keys that a query keeps; they lie along the third dimension from the end."""
+    if part.mask is None:
+        return np.asarray(values.mean(-3, keepdims=True))
+    kept = unpack(part.mask).astype(float)
+    keys = np.broadcast_to(kept, (*kept.shape[:-2], node.shape[-2], values.shape[-3]))
+    share = keys / keys.sum(-1, keepdims=True)
+    return np.einsum("...ij,...jcr->...icr", share, values)
