@@ -30,11 +30,11 @@ from scipy.special import ndtri
 
 Floats = NDArray[np.float64]
 
-_U: Floats = np.linspace(-6.0, 6.0, 61)
+_U: Floats = np.linspace(-6.0, 6.0, 49)
 _MASS: Floats = np.exp(-_U * _U / 2) / np.exp(-_U * _U / 2).sum()
-_FINE: Floats = np.linspace(-7.5, 7.5, 301)
+_FINE: Floats = np.linspace(-7.5, 7.5, 151)
 _R: Floats = np.array([0.0, 0.2, 0.4, 0.6, 0.75, 0.875, 0.95, 1.0])
-_LENGTHS = 5  # values that stand for a query's squared length
+_LENGTHS = 3  # values that stand for a query's squared length
 STEEPEST = 400.0
 """Variance of scores beyond which the largest takes all, as far as these figures go."""
 
@@ -91,12 +91,11 @@ def weights(variance: float, keys: float, channels: int, directions: float = np.
         return Weights(n, np.ones(len(_R)), 0.0, flat + few * max(1 - 3 / n, 0.0), flat)
     lengths = _lengths(1 / (1 / channels + few))
     queries = lengths ** ((1 / channels) / (1 / channels + few))
-    parts = [_given(min(variance, STEEPEST) * float(x), keys, few) for x in lengths]
-    overlap = np.mean([p[0] for p in parts], axis=0)
-    lean, spread, by_key = np.array([p[1:] for p in parts]).T
-    return Weights(
-        keys, overlap, float(lean.mean()), float(spread.mean()), float((by_key * queries).mean() / queries.mean())
-    )
+    variance = min(variance, STEEPEST)
+    found = np.array([_given(variance * float(x), keys, few) for x in lengths])
+    same, lean, spread, _ = (float(v) for v in found.mean(0))
+    by_key = float((found[:, 3] * queries).mean() / queries.mean())
+    return Weights(keys, np.exp(_curve(variance, keys) * np.log(keys * same)), lean, spread, by_key)
 
 
 def _lengths(degrees: float) -> Floats:
@@ -116,12 +115,16 @@ def _sphere(few: float) -> Floats:
     return np.asarray(mass / mass.sum())
 
 
-def _given(variance: float, keys: float, few: float) -> tuple[Floats, float, float, float]:
-    """Overlaps n^2 E A_j A'_j at each of `_R`, and `lean`, `spread` and `spread_keys`, for one sigma."""
+def _range(variance: float, keys: float, count: int) -> Floats:
+    """log t: t Z is of order 1 where the integrand is, Z between a small term and the largest sum."""
+    s = float(np.sqrt(variance))
+    return np.linspace(-np.log(keys) - variance / 2 - 7 * s - 4, 7 * s + 4, count)
+
+
+def _given(variance: float, keys: float, few: float) -> tuple[float, float, float, float]:
+    """P2 = sum of E A^2, `lean`, `spread` and `spread_keys`, for one sigma."""
     s, n = float(np.sqrt(variance)), keys
-    # t Z is of order 1 where the integrand is: Z between its largest term's smallest and the sum's largest.
-    low, high = -np.log(n) - variance / 2 - 7 * s - 4, 7 * s + 4
-    x = np.linspace(low, high, 400)
+    x = _range(variance, keys, 200)
     step = float(x[1] - x[0])
     y = np.minimum(x[:, None] + s * _FINE[None], 50.0)  # log of t e^l
     decay, mass = np.exp(-np.exp(y)), _sphere(few)
@@ -145,17 +148,20 @@ def _given(variance: float, keys: float, few: float) -> tuple[Floats, float, flo
     flat = p2 - 2 * p3 + p22
     spread = flat + few * (1 - 3 * p2 + 2 * p3 + 2 * p22 - 2 * p4 - 4 * mq + 2 * p2m2)
     by_key = flat + few * (-2 * mq + p2m2)
-    normal = np.array([_overlap(s, n, float(r), low, high) for r in _R])
-    curve = np.log(np.maximum(normal, 1.0))
-    overlap = np.exp(curve * (np.log(max(n * p2, 1.0)) / max(float(curve[-1]), 1e-12)))
-    return np.clip(overlap, 1.0, n), few * max(m2, 0.0), max(spread, 0.0), max(by_key, 0.0)
+    return min(max(p2, 1 / n), 1.0), few * max(m2, 0.0), max(spread, 0.0), max(by_key, 0.0)
 
 
-def _overlap(s: float, keys: float, r: float, low: float, high: float) -> float:
+def _curve(variance: float, keys: float) -> Floats:
+    """log n^2 E A_j A'_j at the correlations `_R`, relative to that of one query. Scores count as normal."""
+    log = np.log(np.maximum([_overlap(variance, keys, float(r)) for r in _R], 1.0))
+    return np.asarray(log / log[-1]) if log[-1] > 1e-9 else _R
+
+
+def _overlap(variance: float, keys: float, r: float) -> float:
     """n^2 E A_j A'_j for two queries of correlation r: given what their scores share they are independent."""
     if r == 0:
         return 1.0
-    x = np.linspace(low, high, 90)
+    s, x = float(np.sqrt(variance)), _range(variance, keys, 60)
     shared, own = s * np.sqrt(r) * _U, s * np.sqrt(1 - r) * _U
     y = np.minimum(x[:, None, None] + shared[None, :, None] + own[None, None], 50.0)
     decay = np.exp(-np.exp(y))
