@@ -28,11 +28,11 @@ from numpy.typing import NDArray
 from archlens.analyses.expected.forward import softmax
 from archlens.analyses.expected.forward.state import Forward, Moments
 from archlens.analyses.expected.forward.transfer import role
-from archlens.graph import Along, Full, Graph, Keep, Node, Reshape, Slice
+from archlens.graph import Along, Edge, Full, Graph, Keep, Node, Permute, Reshape, Slice, Step
 
 Floats = NDArray[np.float64]
 Path = tuple[tuple[int, int], ...]
-_HANDED_ON = frozenset({"reshape", "expand", "identity", "copy", "dropout", "alias"})
+_HANDED_ON = frozenset({"reshape", "expand", "permute", "identity", "copy", "dropout", "alias"})
 
 
 @dataclass(frozen=True)
@@ -119,10 +119,10 @@ def _scores(graph: Graph, node: Node) -> tuple[Path, float, bool] | None:
     Constants that are added count as zero: biases of relative positions."""
     path: list[tuple[int, int]] = [(node.id, 0)]
     scale, seen, masked = 1.0, False, False
-    ends = graph.nodes[node.edges[0].source].shape[-2:]
+    ends = _bare(graph.nodes[node.edges[0].source].shape)[-2:]
     while True:
         here = graph.nodes[graph.nodes[path[-1][0]].edges[path[-1][1]].source]
-        if here.unknown is not None or here.shape[-2:] != ends or not here.edges:
+        if here.unknown is not None or _bare(here.shape)[-2:] != ends or not here.edges:
             return None
         path.append((here.id, 0))
         first = here.edges[0]
@@ -134,7 +134,7 @@ def _scores(graph: Graph, node: Node) -> tuple[Path, float, bool] | None:
             if seen or not _over_last(here):
                 return None
             seen, masked = True, any(isinstance(s, Keep) for s in first.steps)
-        elif len(here.edges) != 1 or not all(isinstance(s, Reshape) for s in first.steps if here.op != "expand"):
+        elif len(here.edges) != 1 or not all(_keeps_order(graph, first, s) for s in first.steps):
             return None
         elif here.op in ("mul", "div") and seen:
             c = here.attrs.get("constant")
@@ -144,10 +144,25 @@ def _scores(graph: Graph, node: Node) -> tuple[Path, float, bool] | None:
             return None
 
 
+def _bare(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The sizes of dimensions that have some."""
+    return tuple(n for n in shape if n > 1)
+
+
+def _keeps_order(graph: Graph, edge: Edge, step: Step) -> bool:
+    """Whether a step only renames dimensions: of a permutation none but those of size 1 change places."""
+    if isinstance(step, Permute):
+        shape = graph.nodes[edge.source].shape
+        moved = [d for d in step.dims if shape[d] > 1]
+        return edge.steps == (step,) and moved == sorted(moved)
+    return isinstance(step, Reshape) or (isinstance(step, Along) and isinstance(step.geometry, Full))
+
+
 def _over_last(node: Node) -> bool:
     """Whether a softmax runs over the last dimension."""
     dims = {s.dim for e in node.edges[1:] for s in e.steps if isinstance(s, Along)}
-    return dims == {len(node.shape) - 1} and all(e.source == node.edges[0].source for e in node.edges)
+    last = max(d for d, n in enumerate(node.shape) if n > 1)
+    return dims == {last} and all(e.source == node.edges[0].source for e in node.edges)
 
 
 def _made_by(graph: Graph, node: int) -> set[tuple[Any, ...]] | None:

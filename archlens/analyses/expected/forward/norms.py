@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from archlens.analyses.expected.forward.mixing import image_mean
 from archlens.analyses.expected.forward.state import EPS, Forward, Moments
 from archlens.graph import Along, Grouped, Node
+from archlens.graph.layouts import CHANNEL
 
 Floats = NDArray[np.float64]
 
@@ -48,11 +49,14 @@ def over(node: Node) -> Over:
                 continue
             if step.dim in node.positions:
                 dims.append(step.dim)
+                # A merge of patches puts places beside channels, in one dimension.
+                channels *= prod(a.size for a in node.layout[step.dim] if a.axis == CHANNEL)
             elif isinstance(step.geometry, Grouped):
                 channels *= node.shape[step.dim] // step.geometry.groups
             elif step.size == 1:
                 channels *= node.shape[step.dim]
-    return Over(channels, tuple(dims), prod(node.shape[d] for d in dims))
+    places = prod(a.size for d in dims for a in node.layout[d] if a.axis >= 0)
+    return Over(channels, tuple(dims), places)
 
 
 def removed(walk: Forward, node: Node) -> float:
