@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from archlens.analyses.expected.forward import attention
+from archlens.analyses.expected.forward.attending import attended as doing
+from archlens.analyses.expected.forward.attention import Attention
 from archlens.analyses.expected.forward.state import Forward
 from archlens.graph import Node
 from archlens.graph.masks import unpack
@@ -20,11 +21,9 @@ Floats = NDArray[np.float64]
 Change = tuple[Floats, Floats]  # second moment at a place, amplitude across places; regions last
 
 
-def attended(
-    fwd: Forward, node: Node, part: attention.Attention, changes: Sequence[Change | None]
-) -> Change | None:
+def attended(fwd: Forward, node: Node, part: Attention, changes: Sequence[Change | None]) -> Change | None:
     """The change of the result from those of queries, keys and values; None where there is none."""
-    does = attention.attended(fwd, node, part)
+    does = doing(fwd, node, part)
     channels = fwd.graph.nodes[part.query].shape[-1]
     of_query, of_key, of_value = changes
     own, across = np.zeros(()), np.zeros(())  # second moments, both
@@ -43,11 +42,11 @@ def attended(
     return None if not own.ndim else (own, np.sqrt(across))
 
 
-def _mean(node: Node, part: attention.Attention, values: Floats) -> Floats:
+def _mean(node: Node, part: Attention, values: Floats) -> Floats:
     """Over the keys that a query keeps; they lie along the third dimension from the end."""
     if part.mask is None:
         return np.asarray(values.mean(-3, keepdims=True))
     kept = unpack(part.mask).astype(float)
     keys = np.broadcast_to(kept, (*kept.shape[:-2], node.shape[-2], values.shape[-3]))
     share = keys / keys.sum(-1, keepdims=True)
-    return np.einsum("...ij,...jcr->...icr", share, values)
+    return np.asarray(np.einsum("...ij,...jcr->...icr", share, values))

@@ -1,4 +1,4 @@
-"""Gradient energy back through an attention: to values, queries and keys, at once. See `forward/attention`."""
+"""Gradient energy back through an attention, to queries, keys and values at once; see `forward/attending`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from archlens.analyses.expected.backward.lags import Band, collected, zero_lag
 from archlens.analyses.expected.backward.transposed import broadcast, linear, summed
-from archlens.analyses.expected.forward.attention import Attention, attended
+from archlens.analyses.expected.forward.attending import attended
+from archlens.analyses.expected.forward.attention import Attention
 from archlens.analyses.expected.forward.state import Forward
 from archlens.graph import Node
 from archlens.graph.masks import unpack
@@ -18,8 +19,8 @@ Floats = NDArray[np.float64]
 
 
 def attention(fwd: Forward, node: Node, part: Attention, band: Band) -> list[Band]:
-    """The bands that queries, keys and values are handed, in this order. What different places get is taken as
-    independent: only energies go on."""
+    """The bands that queries, keys and values are handed, in this order. What different places get is taken
+    as independent: only energies go on."""
     energy = band[zero_lag(node)]
     sources = [fwd.graph.nodes[n] for n in (part.query, part.key, part.value)]
     if part.mask is None:
@@ -57,7 +58,7 @@ def _masked(fwd: Forward, node: Node, part: Attention, energy: Floats) -> list[F
     does = {n: attended(fwd, node, part, int(n)) for n in np.unique(count)}
 
     def of(name: str) -> Floats:
-        return np.vectorize(lambda n: getattr(does[n], name))(count)
+        return np.asarray(np.vectorize(lambda n: float(getattr(does[n], name)))(count))
 
     def over(name: str) -> Floats:
         a = kept * of(name) / count

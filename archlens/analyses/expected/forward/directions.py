@@ -1,8 +1,8 @@
 """In how many directions tokens vary, for attention: scores of few directions are no normal numbers.
 
 Two tokens of c channels that vary in p directions alike have a product of variance 1 / p relative to their
-squared length (p is the participation ratio of their covariance). `few` = 1 / p is followed from the image on,
-through what the rules of covariances say of a small deviation: a random layer of D outputs adds 1 / D, the
+squared length: p is the participation ratio of their covariance. `few` = 1 / p is followed from the image
+on, by what the rules of covariances do to a small deviation. A random layer of D outputs adds 1 / D, the
 taps of a window average, an activation keeps its slopes' share, a sum weighs its parts and adds 2 a b / D for
 those that meet by chance. Only networks with attention are asked.
 """
@@ -20,14 +20,14 @@ from archlens.graph import Node
 def few(walk: Forward, node: Node, law: Moments) -> float:
     """1 / p of a node, from those of its sources; `law` is its own law."""
     kind = role(node)
-    channels = prod(node.shape[d] for d in node.others)
+    channels = int(prod(node.shape[d] for d in node.others))
     if kind == "input":
         return min(1 / channels, 1.0)
     before = [walk.at(e.source) for e in node.edges if walk.nodes[e.source] is not None]
     if not before or kind == "constant":
         return 0.0
     if kind == "random":
-        return min(before[0].few / prod(node.attrs["weight"][2:]) + 1 / channels, 1.0)
+        return min(before[0].few / int(prod(node.attrs["weight"][2:])) + 1 / channels, 1.0)
     if kind == "activation":
         f = function(node)
         assert f is not None

@@ -11,11 +11,11 @@ nearly 1, and E A^2 is far below the exp(sigma^2) / n^2 of many.
 Two queries whose scores have correlation r weigh keys alike: E A_j A'_j, the same with two integrals.
 
 Few directions matter beside: tokens that are weighed alike are alike. Their mean under A leans towards the
-query's direction by m = sum_j A_j z_j, and any two tokens have products of variance p. To first order in 1 / p
-this adds m^2 / p to the mean's square, and the terms in `spread` and `spread_keys`.
+query's direction by m = sum_j A_j z_j, and any two tokens have products of variance p. To first order in
+1 / p this adds m^2 / p to the mean's square, and the terms in `spread` and `spread_keys`.
 
-sigma^2 goes with the squared length of the query, chi^2 of a head's d channels, and of its direction among the
-tokens', p degrees; all is averaged over that.
+sigma^2 goes with the squared length of the query, chi^2 of a head's d channels, and with its direction among
+the tokens', p degrees; all is averaged over that.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class Weights:
         lean: E m^2 / p: square of the tokens' mean under A, beyond that of independent ones, which is `same`.
         spread: Squared derivative of that mean by a query, in units of a key's variance: tr C^2 / p^2 of the
             tokens' covariance C under A.
-        spread_keys: Squared derivative by the scores, sum over j of E A_j^2 |x_j - sum_l A_l x_l|^2 / p; and by
-            the keys: weighted with the query's squared length relative to its mean.
+        spread_keys: Squared derivative by the scores, sum over j of E A_j^2 |x_j - sum_l A_l x_l|^2 / p,
+            weighted with the query's squared length relative to its mean: so by the keys.
     """
 
     keys: float

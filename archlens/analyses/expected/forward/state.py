@@ -99,9 +99,9 @@ class Moments:
 class Forward:
     """The moments of every node; None behind an operation without a rule (its id is in `missing`). `flat`
     holds what batch norms do to strong directions, as a `flattening.Flattening`; `ways`, for each origin that
-    has been walked back to, which nodes depend on it and which have an operation below that mixes; `attention`
-    the parts of each attention, as an `attention.Attention`, by its product with the values, and
-    `attended` what it does, for as many keys as a query keeps."""
+    has been walked back to, which nodes depend on it and which have an operation below that mixes;
+    `attention`, the parts of each attention, as an `attention.Attention`, by its product with the values;
+    `attended`, what it does, for as many keys as a query keeps."""
 
     walks: Walks
     premises: Premises

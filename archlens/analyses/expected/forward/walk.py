@@ -18,7 +18,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from archlens.analyses.expected.forward import attention, directions, flattening, norms
+from archlens.analyses.expected.forward import attending, attention, directions, flattening, norms
 from archlens.analyses.expected.forward.activations import pair, single
 from archlens.analyses.expected.forward.gates import Chain, rectified_normal
 from archlens.analyses.expected.forward.mixing import image_mean, max_pool, resampled, resamples
@@ -97,7 +97,7 @@ def _attended(walk: Forward, node: Node) -> Moments | None:
     part = walk.attention[node.id]
     if any(walk.nodes[n] is None for n in (part.query, part.key, part.value)):
         return None
-    return attention.follow(walk, node, part)
+    return attending.follow(walk, part)
 
 
 def _image(walk: Forward, node: Node) -> Moments:
