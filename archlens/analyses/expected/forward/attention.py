@@ -4,12 +4,14 @@ The capture tells attention in its parts: two products, the softmax between, and
 scores. They are found here and followed as one operation (`attending`): scores and weights have no law of
 their own, and nothing but an attention may read them. There is a rule where queries and keys are made by
 weights of their own and lie at places, where the softmax runs over all keys, and where nothing but constants
-meets the scores. Constants that are added count as zero: biases of relative positions.
+meets the scores. Constants that are added count as zero: biases of relative positions. So do products of the
+queries with constants: vectors of relative positions.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from archlens.analyses.expected.forward.transfer import role
@@ -71,22 +73,33 @@ def _attention(graph: Graph, node: Node) -> Attention | None:
         return None
     if not masks and not _contracts(valued.steps, last - 1):
         return None
-    back = _scores(graph, node)
-    if back is None:
+    way = _back(graph, node)
+    if way is None or way.masked != bool(masks):
         return None
-    path, scale, masked = back
-    scores = graph.nodes[path[-1][0]]
+    scores = graph.nodes[way.path[-1][0]]
     query, key = (graph.nodes[e.source] for e in scores.edges)
-    tokens = scores.shape[-1]
     placed = _places(query, -2) and _places(key, -1) and _places(value, -2)
     mixed = _places(query, -1) or _places(key, -2) or _places(value, -1)
-    if masked != bool(masks) or mixed or not placed or value.shape[-2] != tokens:
+    if mixed or not placed or value.shape[-2] != scores.shape[-1]:
         return None
-    queries, keys = _made_by(graph, query.id), _made_by(graph, key.id)
-    if not queries or not keys or queries & keys:
+    queries, keys, values = (_made_by(graph, n.id) for n in (query, key, value))
+    if not queries or not keys or queries & keys or (values and values & (queries | keys)):
         return None  # only weights of their own make them independent
+    if not all(_of_places(graph, n, queries) for n in way.beside):
+        return None
     read = graph.nodes[max(n for n, *_ in keys)].edges[0].source
-    return Attention(query.id, key.id, value.id, read, path, scale, masks[0] if masks else None)
+    mask = masks[0] if masks else None
+    return Attention(query.id, key.id, value.id, read, tuple(way.path), way.scale, mask)
+
+
+def _of_places(graph: Graph, node: int, queries: set[tuple[Any, ...]]) -> bool:
+    """Whether a term of the scores is a product of the queries with constants: with learned vectors of
+    relative positions, which start at zero and count as that."""
+    layers = _made_by(graph, node) or set()
+    return bool(layers) and all(
+        graph.nodes[n].op == "linear" and _made_by(graph, graph.nodes[n].edges[0].source) == queries
+        for n, *_ in layers
+    )
 
 
 def _contracts(steps: tuple[object, ...], dim: int) -> bool:
@@ -100,37 +113,66 @@ def _places(node: Node, dim: int) -> bool:
     return dim % len(node.shape) in node.positions
 
 
-def _scores(graph: Graph, node: Node) -> tuple[Path, float, bool] | None:
-    """From the product with the values back to queries and keys: the way, the scale, whether a mask cuts."""
-    path: list[tuple[int, int]] = [(node.id, 0)]
-    scale, seen, masked = 1.0, False, False
-    ends = _bare(graph.nodes[node.edges[0].source].shape)[-2:]
+@dataclass
+class _Way:
+    """From the product with the values back to that of queries and keys."""
+
+    path: list[tuple[int, int]]
+    beside: list[int]  # what is added to the scores and depends on the image
+    scale: float = 1.0
+    softmax: bool = False
+    masked: bool = False
+
+
+def _back(graph: Graph, node: Node) -> _Way | None:
+    way = _Way([(node.id, 0)], [])
+    shape = graph.nodes[node.edges[0].source].shape
     while True:
-        here = graph.nodes[graph.nodes[path[-1][0]].edges[path[-1][1]].source]
-        if here.unknown is not None or _bare(here.shape)[-2:] != ends or not here.edges:
+        at, index = way.path[-1]
+        here = graph.nodes[graph.nodes[at].edges[index].source]
+        if here.unknown is not None or not here.edges or prod(here.shape) != prod(shape):
             return None
-        path.append((here.id, 0))
-        first = here.edges[0]
+        whole = _bare(here.shape)[-2:] == _bare(shape)[-2:]
         if here.op == "matmul":
-            d = len(here.shape)
-            plain = len(here.edges) == 2 and _contracts(here.edges[0].steps, d - 1)
-            return (
-                (tuple(path), scale, masked)
-                if seen and plain and _contracts(here.edges[1].steps, d - 2)
-                else None
-            )
+            way.path.append((here.id, 0))
+            return way if way.softmax and whole and _is_product(here) else None
         if here.op == "softmax":
-            if seen or not _over_last(here):
+            if way.softmax or not whole or not _over_last(here):
                 return None
-            seen, masked = True, any(isinstance(s, Keep) for s in first.steps)
-        elif len(here.edges) != 1 or not all(_keeps_order(graph, first, s) for s in first.steps):
+            way.path.append((here.id, 0))
+            way.softmax, way.masked = True, any(isinstance(s, Keep) for s in here.edges[0].steps)
+        elif not _passed(graph, here, way):
             return None
-        elif here.op in ("mul", "div") and seen:
-            c = here.attrs.get("constant")
-            c = 1.0 if c is None else float(c)
-            scale *= c if here.op == "mul" else 1 / c
-        elif not (here.op in _HANDED_ON or (here.op in ("add", "sub") and seen)):
-            return None
+
+
+def _passed(graph: Graph, here: Node, way: _Way) -> bool:
+    """Goes on behind a node that scales, shifts or renames scores, or renames weights."""
+    on = [k for k, e in enumerate(here.edges) if _made_by(graph, e.source) is None]
+    if len(on) != 1 or not all(_keeps_order(graph, here.edges[on[0]], s) for s in here.edges[on[0]].steps):
+        return False
+    way.path.append((here.id, on[0]))
+    if here.op in ("add", "sub") and way.softmax:
+        way.beside += [e.source for k, e in enumerate(here.edges) if k not in on]
+        return here.op == "add" or len(here.edges) == 1
+    if len(here.edges) != 1:
+        return False
+    if here.op in ("mul", "div") and way.softmax:
+        c = here.attrs.get("constant")
+        if c is None:
+            return False  # a learned temperature: how steep scores are is all that matters
+        way.scale *= float(c) if here.op == "mul" else 1 / float(c)
+        return True
+    return here.op in _HANDED_ON
+
+
+def _is_product(node: Node) -> bool:
+    """Whether a node is the product of two factors as they are."""
+    d = len(node.shape)
+    return (
+        len(node.edges) == 2
+        and _contracts(node.edges[0].steps, d - 1)
+        and _contracts(node.edges[1].steps, d - 2)
+    )
 
 
 def _bare(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -166,6 +208,8 @@ def _made_by(graph: Graph, node: int) -> set[tuple[Any, ...]] | None:
         kind = role(here)
         if kind == "random":
             out.add((at, *cuts))
+        elif _turned(graph, here):
+            return None
         elif kind in ("linear", "layer_norm", "batch_norm") or (
             kind in ("product", "divide") and len(here.edges) == 1
         ):
@@ -178,3 +222,11 @@ def _made_by(graph: Graph, node: int) -> set[tuple[Any, ...]] | None:
         elif kind != "constant":
             return None
     return out
+
+
+def _turned(graph: Graph, node: Node) -> bool:
+    """Whether a sum may be a rotation, x cos + x' sin: of constants only that they are there is known, and
+    they count as 1, which here would double the values."""
+    sources = [graph.nodes[e.source] for e in node.edges]
+    scaled = [n for n in sources if role(n) == "product" and n.attrs.get("constant") is None]
+    return node.op in ("add", "sub") and len(sources) > 1 and bool(scaled)
