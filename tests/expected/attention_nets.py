@@ -196,3 +196,11 @@ class Segformer(nn.Module):
         coarse = F.interpolate(self.sides[1](self.second(fine)), size=fine.shape[2:], mode="bilinear")
         out: Tensor = self.head(self.fuse(torch.cat([self.sides[0](fine), coarse], 1)))
         return out
+
+
+TRANSFORMERS: dict[str, tuple[Callable[[], nn.Module], int]] = {
+    "vit": (Vit, 64),
+    "swin": (Swin, 64),
+    "segformer": (Segformer, 64),
+}
+"""Name -> (builder, input side)."""
