@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from attention_nets import Segformer, Swin, Vit, WindowAttention
+from attention_nets import Mix, Segformer, Swin, Vit, WindowAttention
 from erf_nets import Headed
 from monte_carlo import binned, correlation, monte_carlo
 from torch import Tensor, nn
@@ -137,6 +137,36 @@ def test_scores_of_zero_are_a_mean_over_all_tokens() -> None:
     assert kinds[0].at(product).cov[0] == 0
 
 
+def turned(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """v' A', with a softmax over the other dimension of the turned scores."""
+    scores = (k * q.shape[-1] ** -0.5) @ q.transpose(-2, -1)
+    return (v.transpose(-2, -1) @ scores.softmax(-2)).transpose(-2, -1)
+
+
+def rows_first(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    weights = (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(-1)
+    return (v.transpose(-2, -1) @ weights.transpose(-2, -1)).transpose(-2, -1)
+
+
+def einsum(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    weights = (torch.einsum("bhic,bhjc->bhij", q, k) / q.shape[-1] ** 0.5).softmax(-1)
+    return torch.einsum("bhij,bhjc->bhic", weights, v)
+
+
+@pytest.mark.parametrize("mix", [turned, rows_first, einsum])
+def test_attention_is_the_same_however_it_is_written(mix: Mix) -> None:
+    kinds = [moments(Vit(32, 2, 2, mix=m)) for m in (None, mix)]
+    one, other = (expected_erf(f, main_output(f.graph)) for f in kinds)
+    assert one.energy is not None
+    assert other.energy is not None
+    np.testing.assert_allclose(one.energy, other.energy, rtol=1e-6)
+    assert one.gain == pytest.approx(other.gain, rel=1e-6)
+    region = np.zeros((32, 32), bool)
+    region[:8] = True
+    heard = [respond(f, main_output(f.graph), (2, 2), [region], 0, {})[0] for f in kinds]
+    assert heard[0] == pytest.approx(heard[1], rel=1e-6)
+
+
 def test_what_values_queries_and_keys_get() -> None:
     fwd = moments(Vit(32, 2, 1))
     ((n, part),) = fwd.attention.items()
@@ -217,8 +247,8 @@ def weights_alone(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("mix", [shared, rectified, over_channels, weights_alone])
-def test_other_mixtures_are_named_as_missing(mix: object) -> None:
-    fwd = moments(Vit(32, 2, 1, mix=mix))  # type: ignore[arg-type]
+def test_other_mixtures_are_named_as_missing(mix: Mix) -> None:
+    fwd = moments(Vit(32, 2, 1, mix=mix))
     found = expected_erf(fwd, main_output(fwd.graph))
     assert found.energy is None
     assert any(word in found.missing[0] for word in ("matmul", "softmax", "attention weights"))
@@ -239,7 +269,7 @@ def test_attention_is_found_by_its_product() -> None:
     for n, part in parts.items():
         assert graph.nodes[n].op == "matmul"
         assert part.scale == pytest.approx(1.0)  # both factors are scaled before their product
-        assert part.tokens < part.query < n
+        assert part.read < part.query < n
 
 
 # ------------------------------------------------------------------ live networks

@@ -24,14 +24,17 @@ Change = tuple[Floats, Floats]  # second moment at a place, amplitude across pla
 def attended(fwd: Forward, node: Node, part: Attention, changes: Sequence[Change | None]) -> Change | None:
     """The change of the result from those of queries, keys and values; None where there is none."""
     does = doing(fwd, node, part)
-    channels = fwd.graph.nodes[part.query].shape[-1]
-    of_query, of_key, of_value = changes
+    channels = fwd.graph.nodes[part.query].shape[part.dims(fwd.graph)[0][1]]
+    of_query, of_key, of_value = (
+        None if c is None else tuple(_standing(v, last) for v in c)
+        for c, last in zip(changes, part.tokens_last, strict=False)
+    )
     own, across = np.zeros(()), np.zeros(())  # second moments, both
     if of_query is not None:
         own = own + does.query * channels * of_query[0]
         across = across + does.query * channels * does.far * of_query[1] ** 2
     if of_key is not None:
-        energy, amplitude = (_mean(node, part, np.swapaxes(v, -2, -3)) for v in of_key)
+        energy, amplitude = (_mean(node, part, v) for v in of_key)
         loose = does.key * channels * np.maximum(energy - amplitude**2, 0.0)
         own, across = own + loose, across + does.far * loose
     if of_value is not None:
@@ -39,7 +42,13 @@ def attended(fwd: Forward, node: Node, part: Attention, changes: Sequence[Change
         together = amplitude**2
         own = own + together + does.same * np.maximum(energy - together, 0.0)
         across = across + together
-    return None if not own.ndim else (own, np.sqrt(across))
+    last = part.tokens_last[3]
+    return None if not own.ndim else (_standing(own, last), _standing(np.sqrt(across), last))
+
+
+def _standing(values: Floats, last: bool) -> Floats:
+    """Tokens along the third dimension from the end, or back; regions are the last."""
+    return np.swapaxes(values, -2, -3) if last else values
 
 
 def _mean(node: Node, part: Attention, values: Floats) -> Floats:

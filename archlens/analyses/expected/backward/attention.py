@@ -21,28 +21,35 @@ Floats = NDArray[np.float64]
 def attention(fwd: Forward, node: Node, part: Attention, band: Band) -> list[Band]:
     """The bands that queries, keys and values are handed, in this order. What different places get is taken
     as independent: only energies go on."""
-    energy = band[zero_lag(node)]
-    sources = [fwd.graph.nodes[n] for n in (part.query, part.key, part.value)]
+    energy = _standing(band[zero_lag(node)], part.tokens_last[3])
+    sources = [fwd.graph.nodes[n] for n in part.sources]
+    (_, (key_dim, _), (_, channel_dim)) = part.dims(fwd.graph)
     if part.mask is None:
         does = attended(fwd, node, part)
-        keys = sources[2].shape[-2]
+        keys = sources[1].shape[key_dim]
         whole = summed(energy, (len(energy.shape) - 2,))
         every = broadcast(whole, (*whole.shape[:-2], keys, whole.shape[-1])) * (1 / keys)
         parts = [energy * does.query, every * does.key, every * does.same]
     else:
         parts = _masked(fwd, node, part, energy)
-    channels = sources[2].shape[-1]  # each value channel has its part in what a score is told
+    channels = sources[2].shape[channel_dim]  # each value channel has its part in what a score is told
     parts = [parts[0] * channels, parts[1] * channels, parts[2]]
-    parts[1] = linear(parts[1], _turned, _turned)  # keys lie along their last dimension
+    parts = [_standing(p, last) for p, last in zip(parts, part.tokens_last, strict=False)]
     return [collected({zero_lag(s): p}, s) for s, p in zip(sources, parts, strict=True)]
 
 
 def followed(part: Attention, only: Mapping[int, frozenset[int]]) -> list[bool]:
     """Which of queries, keys and values count, where only some edges do (node id -> indices)."""
-    product, scores = part.path[0][0], part.path[-1][0]
+    (product, weights), (scores, query) = part.path[0], part.path[-1]
     way = all(n not in only or k in only[n] for n, k in part.path[:-1])
-    out = [way and (scores not in only or k in only[scores]) for k in (0, 1)]
-    return [*out, product not in only or 1 in only[product]]
+    out = [way and (scores not in only or k in only[scores]) for k in (query, 1 - query)]
+    return [*out, product not in only or 1 - weights in only[product]]
+
+
+def _standing(values: Floats, last: bool) -> Floats:
+    """Tokens along the last dimension but one, or back: a change of the two."""
+    turned: Floats = linear(values, _turned, _turned) if last else values
+    return turned
 
 
 def _turned(values: Floats) -> Floats:

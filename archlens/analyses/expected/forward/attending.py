@@ -48,7 +48,7 @@ class Grid:
 def pairs(node: Node, dim: int, jump: tuple[float, ...]) -> Grid:
     """Pairs of the tokens along a dimension."""
     axes: dict[int, tuple[Floats, Floats]] = {}
-    for atom in node.layout[dim % len(node.shape)]:
+    for atom in node.layout[dim]:
         if atom.axis < 0 or atom.size == 1:
             continue
         lag = np.arange(1 - atom.size, atom.size)
@@ -105,8 +105,9 @@ def attended(walk: Forward, node: Node, part: Attention, keys: int | None = None
 def _followed(walk: Forward, part: Attention, keys: int | None) -> tuple[Moments, Followed]:
     query, key = (walk.graph.nodes[n] for n in (part.query, part.key))
     q, k, v = (walk.at(n) for n in part.sources)
-    grid = pairs(key, -1, k.jump)
-    n, channels = float(keys or key.shape[-1]), query.shape[-1]
+    ((tokens, of_query), (of_keys, _), _) = part.dims(walk.graph)
+    grid = pairs(key, of_keys, k.jump)
+    n, channels = float(keys or key.shape[of_keys]), query.shape[of_query]
     here = grid.apart() == 0
     itself = 1 / n
     share = np.where(here, itself / max(int(here.sum()), 1), grid.share)
@@ -117,7 +118,7 @@ def _followed(walk: Forward, part: Attention, keys: int | None) -> tuple[Moments
     vk, vv = max(k.variance - shared_k, 0.0), max(v.variance - shared_v, 0.0)
     alike = np.where(here, 1.0, (ck - shared_k) / (vk or 1.0))
     some = float(np.clip(1 / (share * alike**2).sum(), 1.0, n))  # keys that differ
-    unit, few = part.scale**2 * channels, _rounded(walk.at(part.tokens).few)
+    unit, few = part.scale**2 * channels, _rounded(walk.at(part.read).few)
     directions = 1 / few if few > 0 else np.inf
     moments = softmax.weights(_rounded(unit * q.second * vk), _rounded(some), channels, directions)
 
@@ -127,7 +128,7 @@ def _followed(walk: Forward, part: Attention, keys: int | None) -> tuple[Moments
 
     cov = np.empty_like(v.cov)
     cov[0] = v.cov[0]
-    together = _together(query, walk, q)
+    together = _together(query, tokens, walk, q)
     extent = float(grid.along.max() - grid.along.min()) / 2
     for index, lag in enumerate(walk.lags):
         rho = float(walk.covariance(q, lag) + q.mean**2) / max(q.second, 1e-300)
@@ -152,12 +153,11 @@ def _rounded(x: float) -> float:
     return float(f"{x:.4g}")
 
 
-def _together(query: Node, walk: Forward, law: Moments) -> Floats:
+def _together(query: Node, dim: int, walk: Forward, law: Moments) -> Floats:
     """The chance that two queries at each of the table's lags, along the last axis, are of one group: of one
     window, where a partition has made dimensions of their own of them."""
     out = np.ones(len(walk.lags))
     axis = len(law.jump) - 1
-    dim = len(query.shape) - 2
     beside = [
         a for d, atoms in enumerate(query.layout) if d != dim for a in atoms if a.axis == axis and a.size > 1
     ]

@@ -10,7 +10,7 @@ queries with constants: vectors of relative positions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
@@ -26,9 +26,12 @@ class Attention:
     """The parts of one attention.
 
     Attributes:
-        query, key, value: Ids of what the two products read, (..., i, d), (..., d, j) and (..., j, d').
+        query, key, value: Ids of what the two products read: (..., i, d), (..., d, j) and (..., j, d'), or
+            the other way round.
+        tokens_last: Whether tokens lie along the last dimension, not the one before: of queries, keys, values
+            and the result.
         path: (node, edge) from the product with the values back to that of queries and keys.
-        tokens: Id of the node that the keys' weights read.
+        read: Id of the node that the keys' weights read.
         scale: What scores are multiplied by.
         mask: Which keys a query keeps, at the product with the values; None for all.
     """
@@ -36,7 +39,8 @@ class Attention:
     query: int
     key: int
     value: int
-    tokens: int
+    tokens_last: tuple[bool, bool, bool, bool]
+    read: int
     path: Path
     scale: float
     mask: Keep | None
@@ -45,6 +49,14 @@ class Attention:
     def sources(self) -> tuple[int, int, int]:
         """Queries, keys, values."""
         return self.query, self.key, self.value
+
+    def dims(self, graph: Graph) -> tuple[tuple[int, int], ...]:
+        """Dimensions of tokens and of channels: of queries, keys and values."""
+        ranks = (len(graph.nodes[n].shape) for n in self.sources)
+        return tuple(
+            (r - 1, r - 2) if last else (r - 2, r - 1)
+            for r, last in zip(ranks, self.tokens_last, strict=False)
+        )
 
     @property
     def inner(self) -> tuple[int, ...]:
@@ -57,39 +69,56 @@ def found(graph: Graph) -> dict[int, Attention]:
     out = {}
     for node in graph.nodes:
         if node.op == "matmul" and node.unknown is None and len(node.edges) == 2:
-            part = _attention(graph, node)
+            part = _attention(graph, node, 0) or _attention(graph, node, 1)
             if part is not None:
                 out[node.id] = part
     return out
 
 
-def _attention(graph: Graph, node: Node) -> Attention | None:
-    weighing, valued = node.edges
-    last = len(graph.nodes[weighing.source].shape) - 1
+def _attention(graph: Graph, node: Node, index: int) -> Attention | None:
+    """The attention behind a product whose factor `index` are the weights: A v, or v' A'."""
+    weighing, valued = node.edges[index], node.edges[1 - index]
+    rank = len(node.shape)
     masks = [s for s in weighing.steps if isinstance(s, Keep)]
     rest = tuple(s for s in weighing.steps if not isinstance(s, Keep))
-    value = graph.nodes[valued.source]
-    if not _contracts(rest, last) or len(value.shape) != last + 1:
+    plain = (_contracts(rest, rank - 1 - index), _contracts(valued.steps, rank - 2 + index))
+    if not plain[0] or not (plain[1] or (masks and not index)):
         return None
-    if not masks and not _contracts(valued.steps, last - 1):
-        return None
-    way = _back(graph, node)
-    if way is None or way.masked != bool(masks):
+    way = _back(graph, node, index)
+    if way is None or way.masked != bool(masks) or (masks and index):
         return None
     scores = graph.nodes[way.path[-1][0]]
-    query, key = (graph.nodes[e.source] for e in scores.edges)
-    placed = _places(query, -2) and _places(key, -1) and _places(value, -2)
-    mixed = _places(query, -1) or _places(key, -2) or _places(value, -1)
-    if mixed or not placed or value.shape[-2] != scores.shape[-1]:
+    first, second = (e.source for e in scores.edges)
+    query, key = (first, second) if way.keys_last else (second, first)
+    last = (not way.keys_last, way.keys_last, bool(index), bool(index))
+    read = _read(graph, query, key, valued.source, way)
+    mask = masks[0] if masks else None
+    if read is None:
         return None
-    queries, keys, values = (_made_by(graph, n.id) for n in (query, key, value))
+    part = Attention(query, key, valued.source, last, read, tuple(way.path), way.scale, mask)
+    return part if _lie_at_places(graph, part) else None
+
+
+def _lie_at_places(graph: Graph, part: Attention) -> bool:
+    """Whether tokens, and only tokens, run along positions, and keys and values are as many."""
+    count = []
+    for n, (tokens, channels) in zip(part.sources, part.dims(graph), strict=True):
+        node = graph.nodes[n]
+        if tokens not in node.positions or channels in node.positions:
+            return False
+        count.append(node.shape[tokens])
+    return count[1] == count[2]
+
+
+def _read(graph: Graph, query: int, key: int, value: int, way: _Way) -> int | None:
+    """What the keys' weights read, where queries, keys and values have weights of their own."""
+    queries, keys, values = (_made_by(graph, n) for n in (query, key, value))
     if not queries or not keys or queries & keys or (values and values & (queries | keys)):
-        return None  # only weights of their own make them independent
+        return None
     if not all(_of_places(graph, n, queries) for n in way.beside):
         return None
-    read = graph.nodes[max(n for n, *_ in keys)].edges[0].source
-    mask = masks[0] if masks else None
-    return Attention(query.id, key.id, value.id, read, tuple(way.path), way.scale, mask)
+    last = max(int(layer[0]) for layer in keys)
+    return graph.nodes[last].edges[0].source
 
 
 def _of_places(graph: Graph, node: int, queries: set[tuple[Any, ...]]) -> bool:
@@ -109,35 +138,33 @@ def _contracts(steps: tuple[object, ...], dim: int) -> bool:
     )
 
 
-def _places(node: Node, dim: int) -> bool:
-    return dim % len(node.shape) in node.positions
-
-
 @dataclass
 class _Way:
     """From the product with the values back to that of queries and keys."""
 
     path: list[tuple[int, int]]
-    beside: list[int]  # what is added to the scores and depends on the image
+    keys_last: bool  # of the node at hand: keys along its last dimension that has a size
+    beside: list[int] = field(default_factory=list)  # what is added to the scores and depends on the image
     scale: float = 1.0
     softmax: bool = False
     masked: bool = False
 
 
-def _back(graph: Graph, node: Node) -> _Way | None:
-    way = _Way([(node.id, 0)], [])
-    shape = graph.nodes[node.edges[0].source].shape
+def _back(graph: Graph, node: Node, index: int) -> _Way | None:
+    way = _Way([(node.id, index)], keys_last=not index)
+    shape = graph.nodes[node.edges[index].source].shape
+    ends = _bare(shape)[-2:][:: 1 if way.keys_last else -1]  # queries, keys
     while True:
-        at, index = way.path[-1]
-        here = graph.nodes[graph.nodes[at].edges[index].source]
+        at, edge = way.path[-1]
+        here = graph.nodes[graph.nodes[at].edges[edge].source]
         if here.unknown is not None or not here.edges or prod(here.shape) != prod(shape):
             return None
-        whole = _bare(here.shape)[-2:] == _bare(shape)[-2:]
+        whole = _bare(here.shape)[-2:] == (ends if way.keys_last else ends[::-1])
         if here.op == "matmul":
-            way.path.append((here.id, 0))
+            way.path.append((here.id, 0 if way.keys_last else 1))
             return way if way.softmax and whole and _is_product(here) else None
         if here.op == "softmax":
-            if way.softmax or not whole or not _over_last(here):
+            if way.softmax or not whole or not _over_keys(here, way.keys_last):
                 return None
             way.path.append((here.id, 0))
             way.softmax, way.masked = True, any(isinstance(s, Keep) for s in here.edges[0].steps)
@@ -146,11 +173,16 @@ def _back(graph: Graph, node: Node) -> _Way | None:
 
 
 def _passed(graph: Graph, here: Node, way: _Way) -> bool:
-    """Goes on behind a node that scales, shifts or renames scores, or renames weights."""
+    """Goes on behind a node that scales, shifts, turns or renames scores, or renames weights."""
     on = [k for k, e in enumerate(here.edges) if _made_by(graph, e.source) is None]
-    if len(on) != 1 or not all(_keeps_order(graph, here.edges[on[0]], s) for s in here.edges[on[0]].steps):
+    if len(on) != 1:
         return False
     way.path.append((here.id, on[0]))
+    edge = here.edges[on[0]]
+    if _turns(graph, edge):
+        way.keys_last = not way.keys_last
+    elif not all(_keeps_order(graph, edge, s) for s in edge.steps):
+        return False
     if here.op in ("add", "sub") and way.softmax:
         way.beside += [e.source for k, e in enumerate(here.edges) if k not in on]
         return here.op == "add" or len(here.edges) == 1
@@ -180,20 +212,33 @@ def _bare(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(n for n in shape if n > 1)
 
 
+def _order(graph: Graph, edge: Edge) -> list[int]:
+    """Where dimensions that have a size come from, of an edge that permutes them."""
+    (step,) = edge.steps
+    shape = graph.nodes[edge.source].shape
+    return [d for d in step.dims if shape[d] > 1] if isinstance(step, Permute) else []
+
+
+def _turns(graph: Graph, edge: Edge) -> bool:
+    """Whether an edge makes rows of columns: the last two dimensions that have a size change places."""
+    if len(edge.steps) != 1 or not isinstance(edge.steps[0], Permute):
+        return False
+    order = _order(graph, edge)
+    return len(order) > 1 and order[-1] < order[-2] and [*order[:-2], *sorted(order[-2:])] == sorted(order)
+
+
 def _keeps_order(graph: Graph, edge: Edge, step: Step) -> bool:
     """Whether a step only renames dimensions: of a permutation none but those of size 1 change places."""
     if isinstance(step, Permute):
-        shape = graph.nodes[edge.source].shape
-        moved = [d for d in step.dims if shape[d] > 1]
-        return edge.steps == (step,) and moved == sorted(moved)
+        return len(edge.steps) == 1 and _order(graph, edge) == sorted(_order(graph, edge))
     return isinstance(step, Reshape) or (isinstance(step, Along) and isinstance(step.geometry, Full))
 
 
-def _over_last(node: Node) -> bool:
-    """Whether a softmax runs over the last dimension."""
+def _over_keys(node: Node, last: bool) -> bool:
+    """Whether a softmax runs over the last of the dimensions that have a size, or the one before."""
     dims = {s.dim for e in node.edges[1:] for s in e.steps if isinstance(s, Along)}
-    last = max(d for d, n in enumerate(node.shape) if n > 1)
-    return dims == {last} and all(e.source == node.edges[0].source for e in node.edges)
+    filled = [d for d, n in enumerate(node.shape) if n > 1]
+    return dims == {filled[-1 if last else -2]} and all(e.source == node.edges[0].source for e in node.edges)
 
 
 def _made_by(graph: Graph, node: int) -> set[tuple[Any, ...]] | None:
