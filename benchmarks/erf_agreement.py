@@ -264,6 +264,16 @@ LIMITS = """
   The gain of instance norm is a third low. A coherent change is taken to leave the statistics as they are.
   Behind layer norm over channels that holds; behind group and instance norm, whose statistics run over
   places, the **coherent far response is 2.3 times too low**: the uniform part adds up over a large region.
+* **Attention.** Weights are those of random scores, of any number of keys; tokens that vary in few directions
+  (narrow layers, small patches) are followed to first order, an eighth of them off at 27 directions. The
+  norm behind a sum with attention divides tokens alike, where those with steep weights are larger: with one
+  or two heads of a layer the share of attention comes out up to a tenth too high. Gradients that queries
+  hand to different keys are taken as independent, though flat weights make them alike. The gain in shifted
+  windows is a seventh low. The **coherent far response is a tenth to a quarter too high**. Where half of the
+  energy lies in one patch and the rest everywhere, a side between the two is steep in both shares. What
+  constants add (embedded positions, biases of relative positions) counts as zero. No rule: attention whose
+  queries are no places (object queries), that turns queries and keys (rotary positions), with a learned
+  temperature (cosine attention), over channels, and without a softmax.
 * **Lags.** Correlations between gradients are followed over two cells of the map at hand. An average over
   more than three cells on top of another one (a 7x7 average pool of stride 1 over a resize) loses the rest.
 * **Trained weights** are another matter: that is what the gradient and the occlusion field are for.

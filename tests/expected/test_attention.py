@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -14,13 +16,14 @@ from torch import Tensor, nn
 from archlens.analyses.expected.backward.attention import attention
 from archlens.analyses.expected.backward.walk import walk_back, zero_lag
 from archlens.analyses.expected.coherent import respond
-from archlens.analyses.expected.field import delta, expected_erf
+from archlens.analyses.expected.field import branch_shares, delta, expected_erf
 from archlens.analyses.expected.forward import softmax
 from archlens.analyses.expected.forward.attending import attended
 from archlens.analyses.expected.forward.attention import found
 from archlens.analyses.expected.forward.state import Forward
 from archlens.analyses.expected.forward.walk import forward
 from archlens.analyses.expected.lens import Lens
+from archlens.analyses.expected.shares import expected_shares
 from archlens.analyses.expected.summaries import centred_sides
 from archlens.analyses.fields.walks import Walks
 from archlens.analyses.structure.class_score import main_output
@@ -186,13 +189,39 @@ def test_what_values_queries_and_keys_get() -> None:
     assert np.ptp(value) == 0 == np.ptp(key)
 
 
-def test_one_pixel_of_many_units_is_many_pixels_of_one_unit() -> None:
+@pytest.mark.parametrize("build", [lambda: Vit(32, 2, 2), lambda: Swin(16, 2, 4, 32), lambda: Segformer(16)])
+def test_what_a_pixel_gives_to_units_is_what_they_find_there(build: Callable[[], nn.Module]) -> None:
+    fwd = moments(build())
+    node, pixel = main_output(fwd.graph), (9, 20)
+    shares = expected_shares(fwd, node, pixel).shares
+    assert shares is not None
+    for unit in ((0, 0), (1, 3), (2, 2)):
+        energy = expected_erf(fwd, node, unit).energy
+        assert energy is not None
+        assert shares[unit] == pytest.approx(energy[pixel], rel=1e-6)
+
+
+def test_tokens_are_all_alike() -> None:
     fwd = moments(Vit(32, 2, 2))
     node = fwd.graph.nodes[main_output(fwd.graph)]
     units = [walk_back(fwd, {node.id: delta(node, (i, j))}, 0)[0].sum() for i in (0, 3) for j in (1, 2)]
-    assert units == pytest.approx([units[0]] * 4)  # all tokens are alike
-    response = respond(fwd, node.id, (1, 1), [np.ones((32, 32), bool)], 0, {})
-    assert response[0] > 0
+    assert units == pytest.approx([units[0]] * 4)
+
+
+def test_branches_through_attention_share_the_energy() -> None:
+    fwd = moments(Vit(32, 2, 1))
+    graph = fwd.graph
+    merge = next(n.id for n in graph.nodes if n.op == "add" and len(n.edges) == 2)
+    identity, attended_ = branch_shares(fwd, merge, main_output(graph))
+    assert identity.share + attended_.share == pytest.approx(1)
+    assert 0.1 < attended_.share < 0.9
+    whole, alone = (
+        expected_erf(fwd, main_output(graph)).energy, branch_shares(fwd, merge, main_output(graph))[0].field
+    )  # fmt: skip
+    assert whole is not None
+    assert alone is not None
+    assert (alone > 0).sum() == 64  # its own patch
+    assert (whole > 0).all()
 
 
 class Windows(nn.Module):

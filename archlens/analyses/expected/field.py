@@ -269,6 +269,8 @@ def assumptions(fwd: Forward, node: int) -> tuple[str, ...]:
             said.append(f"Batch norm divides by its input's own deviation, over {count} images.")
     if any(role(n) == "layer_norm" for n in nodes):
         said.append("Layer, group and instance norm divide by the image's own deviation.")
+    if any(n.id in fwd.attention for n in nodes):
+        said.append("What constants add to tokens and to attention scores, as positions, counts as zero.")
     if any(n.op.startswith("conv_transpose") and interpolates(n) for n in nodes):
         said.append("Frozen class-to-class transposed convolutions hold bilinear weights.")
     if any(role(n) == "product" and len(n.edges) == 1 and n.attrs.get("constant") is None for n in nodes):
