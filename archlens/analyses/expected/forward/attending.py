@@ -77,12 +77,14 @@ class Followed:
         query, key: Squared derivative of a channel of the result by a channel of the query, and by one of all
             keys, summed.
         far: How much of that two queries far apart have in common.
+        alike: Their own correlation.
     """
 
     same: float
     query: float
     key: float
     far: float
+    alike: float
 
 
 def follow(walk: Forward, part: Attention) -> Moments:
@@ -145,7 +147,7 @@ def _followed(walk: Forward, part: Attention, keys: int | None) -> tuple[Moments
     far = float(weight(apart)[here].sum()) / same
     law = Moments(v.mean, cov, q.jump, tuple(np.ones_like(p) for p in q.profile), strong=v.strong, few=v.few)
     keyed = back * q.second * moments.spread_keys * some / n
-    return law, Followed(same, back * vk * moments.spread, keyed, far)
+    return law, Followed(same, back * vk * moments.spread, keyed, far, apart)
 
 
 def _rounded(x: float) -> float:
