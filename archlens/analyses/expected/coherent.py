@@ -22,7 +22,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from archlens.analyses.expected.backward.attention import followed
 from archlens.analyses.expected.backward.walk import reaches, statistics_factors, winner_slope
+from archlens.analyses.expected.coherent_attention import attended
 from archlens.analyses.expected.field import LARGE, delta
 from archlens.analyses.expected.forward import flattening, norms, transfer
 from archlens.analyses.expected.forward.activations import pair, single
@@ -98,8 +100,25 @@ def respond(
     tangents: dict[int, _Tangent] = {origin: _Tangent(pattern / channels, pattern / np.sqrt(channels))}
     wanted = _wanted(graph, node, reaches(graph, origin))
     last = {e.source: n.id for n in graph.nodes[: node + 1] if n.id in wanted for e in n.edges}
+    last.update(
+        {s: max(last[s], n) for n, part in fwd.attention.items() if n in wanted for s in part.sources}
+    )
+    within = {n for part in fwd.attention.values() for n in part.inner}
     for n in graph.nodes[origin + 1 : node + 1]:
-        if n.id not in wanted:
+        if n.id not in wanted or n.id in within:
+            continue
+        if n.id in fwd.attention:
+            part = fwd.attention[n.id]
+            pairs = [
+                tangents.get(s) if f else None
+                for s, f in zip(part.sources, followed(part, only), strict=True)
+            ]
+            answers = attended(fwd, n, part, [None if p is None else (p.own, p.across) for p in pairs])
+            if answers is not None:
+                tangents[n.id] = _Tangent(*(_over_channels(n, v) for v in answers))
+            for s in part.sources:
+                if last[s] == n.id:
+                    tangents.pop(s, None)
             continue
         edges = [
             (k, e)

@@ -243,7 +243,10 @@ def without_rule(fwd: Forward, node: int) -> tuple[str, ...]:
     """Operations without a rule that the unit's field depends on, as "layer (op)"; also those before the
     origin, since the moments of all earlier nodes matter."""
     graph, seen = fwd.graph, fwd.graph.ancestors(node)
-    return tuple(dict.fromkeys(f"{graph.name_of(n)} ({op})" for n, op in fwd.missing.items() if n in seen))
+    missing = {n: op for n, op in fwd.missing.items() if n in seen}
+    if not missing and fwd.nodes[node] is None:  # scores and weights of an attention
+        missing[node] = graph.nodes[node].op
+    return tuple(dict.fromkeys(f"{graph.name_of(n)} ({op})" for n, op in missing.items()))
 
 
 def assumptions(fwd: Forward, node: int) -> tuple[str, ...]:
@@ -266,6 +269,8 @@ def assumptions(fwd: Forward, node: int) -> tuple[str, ...]:
             said.append(f"Batch norm divides by its input's own deviation, over {count} images.")
     if any(role(n) == "layer_norm" for n in nodes):
         said.append("Layer, group and instance norm divide by the image's own deviation.")
+    if any(n.id in fwd.attention for n in nodes):
+        said.append("What constants add to tokens and to attention scores, as positions, counts as zero.")
     if any(n.op.startswith("conv_transpose") and interpolates(n) for n in nodes):
         said.append("Frozen class-to-class transposed convolutions hold bilinear weights.")
     if any(role(n) == "product" and len(n.edges) == 1 and n.attrs.get("constant") is None for n in nodes):

@@ -8,6 +8,8 @@ C_-d[p] = C_d[p - d].
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +23,8 @@ from archlens.graph import Along, Full, Node, Permute, Reshape, TransposedWindow
 Floats = NDArray[np.float64]
 Band = dict[tuple[int, ...], Floats]
 FARTHEST = 2  # lags kept, in cells of the map at hand
+ALL = 10**6
+"""In place of a lag: the sum over all other places along the dimension. Attention hands to all keys alike."""
 
 
 def zero_lag(node: Node) -> tuple[int, ...]:
@@ -85,11 +89,10 @@ def step(node: Node, random: bool, taken: ShapedStep, band: Band) -> Band:
             return {tuple(lag[i] for i in back): permuted(values, back) for lag, values in band.items()}
         kept = _same_lags(taken.after, taken.before)
         out = {(0,) * len(taken.before): _reshape_like(zero, taken)}
-        if kept is not None:
-            for lag, values in band.items():
-                if any(lag):
-                    moved = tuple(0 if k is None else lag[k] for k in kept)
-                    out[moved] = _reshape_like(values, taken)
+        for lag, values in band.items():
+            moved = _across(lag, taken, kept) if any(lag) else None
+            if moved is not None:
+                out[moved] = _reshape_like(values, taken)
         return out
     assert isinstance(step, Along)
     n_in = taken.before[step.dim]
@@ -100,6 +103,7 @@ def step(node: Node, random: bool, taken: ShapedStep, band: Band) -> Band:
         return band
     if not taken.positional:
         return times(band, _channels(node, step, n_in))
+    band = {lag: values for lag, values in band.items() if ALL not in lag}
     if random:
         return _random_along(step, n_in, band)
     scale = 1.0
@@ -112,6 +116,20 @@ def _reshape_like(values: Floats, taken: ShapedStep) -> Floats:
     """A map of the result of a reshape as one of what it was made from."""
     full, shape = expanded(tuple(values.shape), taken.after, taken.before)
     return reshaped(broadcast(values, full), shape)  # type: ignore[no-any-return]
+
+
+def _across(lag: tuple[int, ...], taken: ShapedStep, kept: list[int | None] | None) -> tuple[int, ...] | None:
+    """A lag before a reshape; None where it is no lag there. `ALL` needs no more than its own dimension."""
+    if kept is not None:
+        return tuple(0 if k is None else lag[k] for k in kept)
+    if ALL not in lag:
+        return None
+    here = lag.index(ALL)
+    after, before = taken.after, taken.before
+    for d, n in enumerate(before):
+        if n == after[here] > 1 and prod(before[:d]) == prod(after[:here]):
+            return tuple(ALL if k == d else 0 for k in range(len(before)))
+    return None
 
 
 def _same_lags(shape: tuple[int, ...], new: tuple[int, ...]) -> list[int | None] | None:

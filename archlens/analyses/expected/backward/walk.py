@@ -10,12 +10,13 @@ See `lags` for their form and for single steps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from archlens.analyses.expected.backward.lags import Band, collected, step, times, total, zero_lag
+from archlens.analyses.expected.backward.attention import attention, followed
+from archlens.analyses.expected.backward.lags import ALL, Band, collected, step, times, total, zero_lag
 from archlens.analyses.expected.backward.max_pools import max_pool, winner_slope
 from archlens.analyses.expected.backward.transposed import broadcast, summed
 from archlens.analyses.expected.forward import flattening, gates, norms, walk
@@ -71,7 +72,7 @@ def walk_back(
     graph, only = fwd.graph, only or {}
     if origin not in fwd.ways:
         dependent = reaches(graph, origin)
-        fwd.ways[origin] = dependent, _mixes_below(graph, dependent)
+        fwd.ways[origin] = dependent, _mixes_below(graph, dependent, fwd.attention)
     dependent, mixing = fwd.ways[origin]
     arriving: dict[int, list[Arrival]] = {n: [(dict(b), None)] for n, b in seeds.items()}
     out = Arrived()
@@ -88,6 +89,11 @@ def walk_back(
         if not mixing[node.id]:
             arrivals = [({zero_lag(node): b[zero_lag(node)]}, w) for b, w in arrivals]
         band = _pruned(total([b for b, _ in arrivals]), node)
+        if node.id in fwd.attention:
+            for source, part in _attended(fwd, node, band, only):
+                if dependent[source]:
+                    _join(arriving.setdefault(source, []), [(part, None)])
+            continue
         for index in carrying(node):
             edge = node.edges[index]
             if not dependent[edge.source] or (node.id in only and index not in only[node.id]):
@@ -102,6 +108,15 @@ def walk_back(
             else:
                 _join(queue, [(_through(fwd, node, index, edge, band), None)])
     return out
+
+
+def _attended(
+    fwd: Forward, node: Node, band: Band, only: Mapping[int, frozenset[int]]
+) -> list[tuple[int, Band]]:
+    """What an attention hands to queries, keys and values, as far as their edges are followed."""
+    part = fwd.attention[node.id]
+    bands = attention(fwd, node, part, band)
+    return [(s, b) for s, b, f in zip(part.sources, bands, followed(part, only), strict=True) if f]
 
 
 def _in_range(arrivals: list[Arrival], arriving: dict[int, list[Arrival]], out: Arrived) -> list[Arrival]:
@@ -180,7 +195,7 @@ def _pruned(band: Band, node: Node) -> Band:
     return {lag: v for lag, v in band.items() if not any(lag) or float(np.abs(np.asarray(v)).sum()) > floor}
 
 
-def _mixes_below(graph: Graph, dependent: list[bool]) -> list[bool]:
+def _mixes_below(graph: Graph, dependent: list[bool], attention: Container[int]) -> list[bool]:
     """For each node: does an operation on the way to the origin add up neighbouring gradients?"""
     out = [False] * len(graph.nodes)
     for node in graph.nodes:
@@ -189,7 +204,7 @@ def _mixes_below(graph: Graph, dependent: list[bool]) -> list[bool]:
         own = role(node) in ("linear", "max_pool", "product") and any(
             _overlaps(s) for e in node.edges if dependent[e.source] for s in shaped_steps(graph, e)
         )
-        out[node.id] = own or any(out[e.source] for e in node.edges)
+        out[node.id] = own or node.id in attention or any(out[e.source] for e in node.edges)
     return out
 
 
@@ -211,7 +226,7 @@ def _through(fwd: Forward, node: Node, index: int, edge: Edge, band: Band) -> Ba
     source = fwd.graph.nodes[edge.source]
     kind = role(node)
     if kind == "max_pool":
-        return max_pool(fwd, node, edge, band)
+        return max_pool(fwd, node, edge, {lag: v for lag, v in band.items() if ALL not in lag})
     band = _scaled(fwd, node, index, band)
     for taken in reversed(shaped_steps(fwd.graph, edge)):
         band = step(node, kind == "random", taken, band)
@@ -249,6 +264,8 @@ def _scaled(fwd: Forward, node: Node, index: int, band: Band) -> Band:
 
 def _distance(fwd: Forward, node: Node, lag: tuple[int, ...]) -> float:
     """A lag vector's length in px of the input."""
+    if ALL in lag:
+        return float("inf")
     law = fwd.at(node.id)
     squared = 0.0
     for axis in range(len(law.jump)):

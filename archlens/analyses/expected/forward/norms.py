@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from archlens.analyses.expected.forward.mixing import image_mean
 from archlens.analyses.expected.forward.state import EPS, Forward, Moments
 from archlens.graph import Along, Grouped, Node
+from archlens.graph.layouts import CHANNEL
 
 Floats = NDArray[np.float64]
 
@@ -48,11 +49,14 @@ def over(node: Node) -> Over:
                 continue
             if step.dim in node.positions:
                 dims.append(step.dim)
+                # A merge of patches puts places beside channels, in one dimension.
+                channels *= prod(a.size for a in node.layout[step.dim] if a.axis == CHANNEL)
             elif isinstance(step.geometry, Grouped):
                 channels *= node.shape[step.dim] // step.geometry.groups
             elif step.size == 1:
                 channels *= node.shape[step.dim]
-    return Over(channels, tuple(dims), prod(node.shape[d] for d in dims))
+    places = prod(a.size for d in dims for a in node.layout[d] if a.axis >= 0)
+    return Over(channels, tuple(dims), places)
 
 
 def removed(walk: Forward, node: Node) -> float:
@@ -76,12 +80,14 @@ def local(walk: Forward, node: Node) -> Floats:
     law, out = walk.at(node.edges[0].source), np.ones((1,) * len(node.shape))
     if over(node).dims:
         return out
-    for axis, line in enumerate(law.profile):
-        dim = node.axis_dim(axis)
-        if dim is not None and len(line) == node.shape[dim]:
-            out = out * np.maximum(line, 1e-3).reshape(
-                [-1 if d == dim else 1 for d in range(len(node.shape))]
-            )
+    for dim in node.positions:
+        atoms = node.layout[dim]  # of several axes where a map has become tokens
+        lines = [law.profile[a.axis] for a in atoms if a.axis >= 0]
+        if [a.size for a in atoms] == [len(line) for line in lines] and all(a.stride == 1 for a in atoms):
+            places = np.ones(1)
+            for line in lines:
+                places = np.outer(places, np.maximum(line, 1e-3)).reshape(-1)
+            out = out * places.reshape([-1 if d == dim else 1 for d in range(len(node.shape))])
     return out
 
 

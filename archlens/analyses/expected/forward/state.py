@@ -64,6 +64,7 @@ class Moments:
             and of what only renames it, since its edges are counted by it.
         strong, pooled: Share of the variance in the strongest direction, and of a pooled value's variance
             that is common to its inputs; see `flattening`.
+        few: One over the number of directions that places vary in; see `directions`.
     """
 
     mean: float
@@ -76,6 +77,7 @@ class Moments:
     chain: Chain | None = None
     strong: float = 0.0
     pooled: float = 0.0
+    few: float = 0.0
 
     @property
     def variance(self) -> float:
@@ -97,7 +99,9 @@ class Moments:
 class Forward:
     """The moments of every node; None behind an operation without a rule (its id is in `missing`). `flat`
     holds what batch norms do to strong directions, as a `flattening.Flattening`; `ways`, for each origin that
-    has been walked back to, which nodes depend on it and which have an operation below that mixes."""
+    has been walked back to, which nodes depend on it and which have an operation below that mixes;
+    `attention`, the parts of each attention, as an `attention.Attention`, by its product with the values;
+    `attended`, what it does, for as many keys as a query keeps."""
 
     walks: Walks
     premises: Premises
@@ -106,6 +110,8 @@ class Forward:
     missing: dict[int, str] = field(default_factory=dict)
     flat: dict[int, Any] = field(default_factory=dict)
     ways: dict[int, tuple[list[bool], list[bool]]] = field(default_factory=dict)
+    attention: dict[int, Any] = field(default_factory=dict)
+    attended: dict[tuple[int, int | None], Any] = field(default_factory=dict)
 
     @property
     def graph(self) -> Graph:

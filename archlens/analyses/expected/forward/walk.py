@@ -18,7 +18,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from archlens.analyses.expected.forward import flattening, norms
+from archlens.analyses.expected.forward import attending, attention, directions, flattening, norms
 from archlens.analyses.expected.forward.activations import pair, single
 from archlens.analyses.expected.forward.gates import Chain, rectified_normal
 from archlens.analyses.expected.forward.mixing import image_mean, max_pool, resampled, resamples
@@ -60,11 +60,18 @@ def forward(walks: Walks, premises: Premises = WHITE) -> Forward:
     extent = image.map_size
     reach = 1.5 * max(extent, default=1)
     lags = np.array([v for v in LADDER if v <= reach], float)
-    walk = Forward(walks, premises, lags)
+    walk = Forward(walks, premises, lags, attention=attention.found(graph))
+    within = {n for part in walk.attention.values() for n in part.inner}
     for node in graph.nodes:
         law = None
-        if role(node) == "unknown":
+        if node.id in within:
+            pass  # scores and weights: followed with the attention that they are part of
+        elif node.id in walk.attention:
+            law = _attended(walk, node)
+        elif role(node) == "unknown":
             walk.missing[node.id] = node.unknown or called(node)
+        elif any(e.source in within for e in node.edges):
+            walk.missing[node.id] = f"{node.op}: of attention weights"
         elif all(walk.nodes[e.source] is not None for e in node.edges):
             law = _followed(walk, node)
             if law is None:
@@ -78,12 +85,21 @@ def _followed(walk: Forward, node: Node) -> Moments | None:
     try:
         with np.errstate(over="ignore", invalid="ignore"):
             law = flattening.follow(walk, node, _RULES[role(node)](walk, node))
+            if walk.attention:
+                law = replace(law, few=directions.few(walk, node, law))
     except OverflowError:
         return None
     return law if law.second < _LARGEST and bool(np.isfinite(law.cov).all()) else None
 
 
 _LARGEST = 1e300  # of a second moment
+
+
+def _attended(walk: Forward, node: Node) -> Moments | None:
+    part = walk.attention[node.id]
+    if any(walk.nodes[n] is None for n in (part.query, part.key, part.value)):
+        return None
+    return attending.follow(walk, part)
 
 
 def _image(walk: Forward, node: Node) -> Moments:
