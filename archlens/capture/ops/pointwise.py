@@ -79,6 +79,11 @@ def elementwise(op: str, call: Call) -> Lowered:
         attrs = {"constant": _constant(call, tensors)}
         if op in ("mul", "div") and attrs["constant"] is None and _is_map(call, tensors):
             attrs["map"] = True
+    if len(edges) == 1 and (call.name == "rsub" or (op in ("sub", "div") and not call.depends(call.args[0]))):
+        if op == "sub":
+            attrs["reversed"] = True
+        elif op == "div":
+            attrs["called"] = "div of a constant"
     if any(s != 1.0 for s in scales):
         attrs["scales"] = scales
     if call.name in _OWN_NAMES and not (call.name == "lerp" and scales != [1.0] * len(scales)):
@@ -86,7 +91,8 @@ def elementwise(op: str, call: Call) -> Lowered:
     return Lowered(op, edges, elementwise=numel(out), attrs=attrs)
 
 
-_OWN_NAMES = ("lerp", "addcmul", "addcdiv")
+# Under the name of another operation, whose fields they share and whose figures they don't.
+_OWN_NAMES = ("lerp", "addcmul", "addcdiv", "remainder", "fmod", "floor_divide", "copysign", "atan2")
 
 
 def _scale(call: Call, tensor: torch.Tensor) -> float:
