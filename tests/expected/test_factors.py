@@ -15,6 +15,7 @@ from archlens.analyses.expected.forward.walk import forward
 from archlens.analyses.fields.walks import Walks
 from archlens.analyses.structure.class_score import main_output
 from archlens.capture.run import capture_module
+from archlens.errors import LayerError
 
 Join = Callable[["Joined", Tensor, Tensor], Tensor]
 
@@ -122,3 +123,31 @@ def test_what_stands_for_learnt_values_is_said() -> None:
     assert "PReLU has its usual first slope" in said
     assert "called more than once" in said
     assert "called more than once" not in " ".join(field(Joined(BY_HAND)).assumptions)
+
+
+@pytest.mark.parametrize(
+    ("join", "reason"),
+    [
+        (lambda _, x, y: x + y / y.sum(1, keepdim=True), "its divisor comes near zero"),
+        (lambda _, x, y: x + y**3, "a power of values"),
+    ],
+)
+def test_rules_that_do_not_hold_for_the_values_are_none(join: Join, reason: str) -> None:
+    found = field(Joined(join))
+    assert found.energy is None
+    assert reason in found.missing[0]
+
+
+def test_a_square_is_a_product_with_itself() -> None:
+    ways = [field(Joined(join)) for join in (lambda _, x, y: x + y**2, lambda _, x, y: x + y * y)]
+    assert ways[0].energy is not None
+    assert ways[0].energy == pytest.approx(ways[1].energy, rel=1e-6)
+
+
+def test_a_constant_output_is_wrong_use() -> None:
+    class Constant(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.zeros_like(x)
+
+    with pytest.raises(LayerError, match="depends on its input"):
+        field(Constant())

@@ -277,7 +277,7 @@ def _slopes(fwd: Forward, node: Node, index: int, law: Moments) -> tuple[float, 
             return 1 / bottom.mean**2, 1 / bottom.mean**2
         return top.second / bottom.mean**4, (_far(top.cov[1:]) + top.mean**2) / bottom.mean**4
     if kind == "power":
-        factor = slope_of_power(law.mean, float(node.attrs["constant"])) ** 2
+        factor = slope_of_power(law, float(node.attrs["constant"]))
         return factor, factor
     return 1.0, 1.0
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from archlens.errors import LayerError
 from archlens.graph import Along, Graph, Node
 
 _MOVES = {
@@ -33,6 +34,10 @@ def main_output(graph: Graph) -> int:
     if "out" in graph.outputs:
         return graph.outputs["out"]
     found = list(graph.outputs.values())
+    if not found:
+        raise LayerError(
+            f"no output of {graph.name} depends on its input", "There is nothing to be seen of it."
+        )
     if has_places(graph.nodes[found[0]]):
         return found[0]
     axes = range(len(graph.nodes[graph.inputs[0]].positions))

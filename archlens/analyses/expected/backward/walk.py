@@ -257,7 +257,7 @@ def _scaled(fwd: Forward, node: Node, index: int, band: Band) -> Band:
         top, bottom = (fwd.at(e.source) for e in node.edges)
         return times(band, 1 / bottom.mean**2 if index == 0 else top.second / bottom.mean**4)
     if kind == "power":
-        return times(band, walk.slope_of_power(law.mean, float(node.attrs["constant"])) ** 2)
+        return times(band, walk.slope_of_power(law, float(node.attrs["constant"])))
     factor = scale(node, index)
     return band if factor == 1 else times(band, factor**2)
 

@@ -73,23 +73,31 @@ def forward(walks: Walks, premises: Premises = WHITE) -> Forward:
         elif any(e.source in within for e in node.edges):
             walk.missing[node.id] = f"{node.op}: of attention weights"
         elif all(walk.nodes[e.source] is not None for e in node.edges):
-            law = _followed(walk, node)
-            if law is None:
-                walk.missing[node.id] = f"{node.op}: its values grow beyond numbers"
+            try:
+                law = _followed(walk, node)
+            except NoLaw as why:
+                walk.missing[node.id] = f"{node.op}: {why}"
         walk.nodes.append(law)
     return walk
 
 
-def _followed(walk: Forward, node: Node) -> Moments | None:
-    """The law by the node's rule; None where its values would overflow, as those of the network do."""
+class NoLaw(Exception):
+    """An operation whose rule does not hold for these values."""
+
+
+def _followed(walk: Forward, node: Node) -> Moments:
+    """The law by the node's rule. Raises NoLaw, also where its values would overflow, as the network's do."""
     try:
         with np.errstate(over="ignore", invalid="ignore"):
             law = flattening.follow(walk, node, _RULES[role(node)](walk, node))
             if walk.attention:
                 law = replace(law, few=directions.few(walk, node, law))
+            fits = law.second < _LARGEST and bool(np.isfinite(law.cov).all())
     except OverflowError:
-        return None
-    return law if law.second < _LARGEST and bool(np.isfinite(law.cov).all()) else None
+        fits = False
+    if not fits:
+        raise NoLaw("its values grow beyond numbers")
+    return law
 
 
 _LARGEST = 1e300  # of a second moment
@@ -345,6 +353,8 @@ def _divide(walk: Forward, node: Node) -> Moments:
         c = float(node.attrs.get("constant") or 1.0)
         return scaled(a, a.mean / c, a.cov / c**2)
     b = carried(walk, node, node.edges[1])  # to first order in the spread of the divisor
+    if b.variance > NEARLY * b.mean**2:
+        raise NoLaw("its divisor comes near zero")
     c = b.mean or 1.0
     return scaled(a, a.mean / c, a.cov / c**2 + a.mean**2 * b.cov / c**4)
 
@@ -354,12 +364,21 @@ def _power(walk: Forward, node: Node) -> Moments:
     p = float(node.attrs["constant"])
     if p == 2:
         return scaled(law, law.second, 2 * law.cov**2 + 4 * law.mean**2 * law.cov)
-    return scaled(law, law.mean**p, law.cov * slope_of_power(law.mean, p) ** 2)
+    if law.variance > NEARLY * law.mean**2:
+        raise NoLaw("a power of values that vary as much as they are large")
+    return scaled(law, law.mean**p, law.cov * slope_of_power(law, p))
 
 
-def slope_of_power(mean: float, p: float) -> float:
-    """d/dx x^p at the mean: a power is only met where its base hardly varies (response normalisation)."""
-    return p * mean ** (p - 1) if mean > 0 else 0.0
+NEARLY = 0.3
+"""Variance over squared mean up to which first order does: response normalisation's base, a divisor."""
+
+
+def slope_of_power(law: Moments, p: float) -> float:
+    """E (d/dx x^p)^2: of a square as it is, of other powers at the mean, around which their base hardly
+    varies."""
+    if p == 2:
+        return 4 * law.second
+    return float((p * law.mean ** (p - 1)) ** 2) if law.mean > 0 else 0.0
 
 
 Rule = Callable[[Forward, Node], Moments]
