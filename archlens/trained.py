@@ -240,17 +240,12 @@ def comparisons(models: Sequence[Model]) -> list[Ordering]:
         if a["input_shape"] != b["input_shape"] or a["width"] != b["width"]:
             continue
         mine, theirs = (
-            [
-                float("inf") if s["reach"] is None else s["reach"]
-                for s in m["seeds"]
-                if s["learnt"] and not s["void"]
-            ]
-            for m in (a, b)
+            [float("inf") if s["reach"] is None else s["reach"] for s in able_of(m)] for m in (a, b)
         )
         if not mine or not theirs:
             continue
-        first = a["name"] if min(mine) > max(theirs) else b["name"] if min(theirs) > max(mine) else None
-        out.append(Ordering(a["name"], b["name"], first, _far_apart(a, b)))
+        first = a["spec"] if min(mine) > max(theirs) else b["spec"] if min(theirs) > max(mine) else None
+        out.append(Ordering(a["spec"], b["spec"], first, _far_apart(a, b)))
     return out
 
 

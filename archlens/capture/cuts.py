@@ -21,7 +21,7 @@ from archlens.graph import Along, Edge, Full, Keep, Reshape, Step
 from archlens.graph.masks import Bools, pack, unpack
 
 DEEP = 50.0
-NOTE = "attention masks of -50 or less count as cuts, as they are where scores differ by less"
+NOTE = "attention masks of -50 or less count as cuts"
 NOT_FOLLOWED = "an attention mask is not followed here"
 _SAME = {"clone", "_to_copy", "contiguous", "alias", "detach", "dropout", "native_dropout", "lift_fresh"}
 _VIEWS = {"view", "_unsafe_view", "reshape", "unsqueeze", "squeeze", "flatten", "_reshape_alias", "view_as"}

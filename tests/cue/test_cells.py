@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from nets import Pooled, classifier, depth, stack
+from cue_nets import Pooled, classifier, depth, stack
 
 from archlens.capture.run import capture_module
 from archlens.errors import LayerError
