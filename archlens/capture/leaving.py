@@ -101,8 +101,9 @@ def digest(tensor: torch.Tensor) -> str:
     if tensor.is_meta or not tensor.numel():
         return ""
     with torch._C.DisableTorchFunction(), _disable_current_modes():  # no call of the network's
-        data = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
-        return hashlib.sha1(bytes(data.numpy())).hexdigest()
+        # A copy of its own: one element may have any stride, and be called contiguous.
+        data = torch.empty(tensor.shape, dtype=tensor.dtype).copy_(tensor.detach()).flatten()
+        return hashlib.sha1(bytes(data.view(torch.uint8).numpy())).hexdigest()
 
 
 def _signed(value: Any, depends: Callable[[torch.Tensor], bool]) -> Any:

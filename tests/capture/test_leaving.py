@@ -129,3 +129,13 @@ def test_chance_picks_nothing_for_good() -> None:
     assert last is not None
     assert last.reason is not None
     assert last.reason.startswith("a value that left torch (")
+
+
+def test_one_value_of_any_stride_is_held_against_itself() -> None:
+    class Strided(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x * x.sum().item() + torch.arange(12.0).as_strided((1,), (6,))
+
+    last = analyze(Strided(), input_size=(1, 9, 9)).layers[-1].rf
+    assert last is not None
+    assert last.kind == "unknown"

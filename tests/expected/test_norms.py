@@ -16,6 +16,7 @@ from archlens.analyses.expected.coherent import respond
 from archlens.analyses.expected.field import expected_erf
 from archlens.analyses.expected.forward.state import Forward
 from archlens.analyses.expected.forward.walk import forward
+from archlens.analyses.expected.lens import Lens
 from archlens.analyses.expected.summaries import centred_sides, far_region
 from archlens.analyses.fields.walks import Walks
 from archlens.analyses.structure.class_score import main_output
@@ -187,3 +188,25 @@ def test_borders_of_a_norm_over_channels_are_divided_by_little() -> None:
     torch.set_num_threads(threads)
     theory = centred_sides(expected.energy, expected.centre, SHARES)
     assert theory == pytest.approx(centred_sides(sampled.energy, expected.centre, SHARES), rel=0.035)
+
+
+class NormedAttention(nn.Module):
+    """An instance norm, whose statistics a coherent change goes through, before an attention."""
+
+    def __init__(self, w: int = 8) -> None:
+        super().__init__()
+        self.first, self.norm = nn.Conv2d(3, w, 4, 4), nn.InstanceNorm2d(w)
+        self.mix, self.last = nn.MultiheadAttention(w, 2, batch_first=True), nn.Conv2d(w, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(self.first(x))
+        t = y.flatten(2).transpose(1, 2)
+        out: Tensor = self.last(self.mix(t, t, t)[0].transpose(1, 2).reshape(y.shape))
+        return out
+
+
+def test_attention_behind_a_norm_over_places_hears_a_region_too() -> None:
+    lens = Lens(Walks(capture_module(NormedAttention(), (3, 32, 32))))
+    far, near = lens.responses(main_output(lens.graph), 0)
+    assert far > 0
+    assert near > 0

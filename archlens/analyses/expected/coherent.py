@@ -69,6 +69,11 @@ class _Tangent:
         squared = self.across**2
         return squared if squared.shape[-1] == regions else squared[..., :regions] + squared[..., regions:]
 
+    @property
+    def amplitude(self) -> Floats:
+        """The amplitude across places, both sets of regions as one."""
+        return self.across if self.across.shape[-1] == self.own.shape[-1] else np.sqrt(self.together)
+
 
 def respond(
     fwd: Forward,
@@ -114,7 +119,7 @@ def respond(
                 tangents.get(s) if f else None
                 for s, f in zip(part.sources, followed(part, only), strict=True)
             ]
-            answers = attended(fwd, n, part, [None if p is None else (p.own, p.across) for p in pairs])
+            answers = attended(fwd, n, part, [None if p is None else (p.own, p.amplitude) for p in pairs])
             if answers is not None:
                 tangents[n.id] = _Tangent(*(_over_channels(n, v) for v in answers))
             for s in part.sources:
