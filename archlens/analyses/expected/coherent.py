@@ -243,6 +243,9 @@ def _slopes(fwd: Forward, node: Node, index: int, law: Moments) -> tuple[float, 
         if index == 0:
             return 1 / bottom.mean**2, 1 / bottom.mean**2
         return top.second / bottom.mean**4, (_far(top.cov[1:]) + top.mean**2) / bottom.mean**4
+    if node.op in ("add", "sub"):
+        factor = transfer.scales(node)[index] ** 2
+        return factor, factor
     if kind == "power":
         factor = slope_of_power(law.mean, float(node.attrs["constant"])) ** 2
         return factor, factor

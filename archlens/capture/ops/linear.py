@@ -120,7 +120,7 @@ def outer(call: Call) -> Lowered:
     edges = call.edge(c, *broadcast(c.shape, call.shape))
     edges += call.edge(a, Reshape((rows, 1)), *broadcast((rows, 1), call.shape))
     edges += call.edge(b, Reshape((1, cols)), *broadcast((1, cols), call.shape))
-    return Lowered("add", edges, elementwise=rows * cols)
+    return Lowered("add", edges, elementwise=rows * cols, attrs={"name": "addr"})
 
 
 def distances(call: Call) -> Lowered:

@@ -75,7 +75,43 @@ def elementwise(op: str, call: Call) -> Lowered:
     elif len(edges) == 1:
         numbers = [float(a) for a in call.args[1:2] if isinstance(a, (int, float))]
         attrs = {"constant": numbers[0] if numbers else None}
-    return Lowered(op, edges, elementwise=numel(out), attrs=attrs)
+    return Lowered(op, edges, elementwise=numel(out), attrs=attrs | _apart(op, call))
+
+
+def _apart(op: str, call: Call) -> dict[str, object]:
+    """What tells a call from the plain operation whose name it goes by: the factor of each term of a sum,
+    where they are not 1 (the second term of a difference: -1), and the name of what is no sum, product or
+    quotient of its operands."""
+    a, b = call.args[0], call.args[1] if len(call.args) > 1 else None
+    name = call.name
+    if name in _OTHERS or (op == "div" and call.given("rounding_mode") is not None):
+        return {"name": name}
+    if op == "div" and not call.depends(a):
+        return {"name": "div of a constant"}
+    if op not in ("add", "sub"):
+        return {}
+    if name == "lerp":
+        weight = call.given("weight")
+        if not isinstance(weight, (int, float)):
+            return {"name": name}
+        factors = [1.0 - weight, float(weight)]
+    else:
+        alpha = call.given("alpha", 1)
+        if not isinstance(alpha, (int, float)):
+            return {"name": name}
+        factors = [1.0, float(alpha)] if op == "add" else [1.0, -float(alpha)]
+        factors = factors[::-1] if name == "rsub" else factors
+    scales = [f for f, term in zip(factors, (a, b), strict=True) if call.depends(term)]
+    if factors == [1.0, 1.0 if op == "add" else -1.0] and scales[0] == 1:
+        return {}
+    number = {"constant": factors[1] * b} if isinstance(b, (int, float)) else {}
+    return {"scales": scales, **number}
+
+
+# Told as reading what a sum, a product or a quotient reads, and something else.
+_OTHERS = frozenset(
+    {"addcmul", "addcdiv", "remainder", "fmod", "floor_divide", "copysign", "atan2"}
+)  # fmt: skip
 
 
 def _binary(op: str) -> Rule:

@@ -29,6 +29,7 @@ from archlens.analyses.expected.forward.transfer import (
     function,
     renames,
     role,
+    scales,
     shaped_steps,
 )
 from archlens.graph import Along, Edge, Full, Graph, Node, Window
@@ -240,6 +241,9 @@ def _scaled(fwd: Forward, node: Node, index: int, band: Band) -> Band:
     if kind == "divide":
         top, bottom = (fwd.at(e.source) for e in node.edges)
         return times(band, 1 / bottom.mean**2 if index == 0 else top.second / bottom.mean**4)
+    if node.op in ("add", "sub"):
+        factor = scales(node)[index]
+        return band if abs(factor) == 1 else times(band, factor**2)
     if kind == "power":
         return times(band, walk.slope_of_power(law.mean, float(node.attrs["constant"])) ** 2)
     return band

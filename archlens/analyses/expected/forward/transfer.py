@@ -69,6 +69,8 @@ def role(node: Node) -> Role:
         return "input"
     if not node.edges:
         return "constant"
+    if "name" in node.attrs:  # it goes by the name of an operation that it is like, and is another one
+        return "unknown"
     if node.op.startswith("conv") and "weight" in node.attrs:
         return "linear" if interpolates(node) else _one(node, "random")
     if node.op == "linear":
@@ -90,6 +92,25 @@ def role(node: Node) -> Role:
     if function(node) is not None:
         return "activation"
     return "unknown"
+
+
+def named(node: Node) -> str:
+    """What an operation without a rule is called."""
+    return node.unknown or str(node.attrs.get("name", node.op))
+
+
+def scales(node: Node) -> tuple[float, ...]:
+    """The factor of each term of a sum or difference."""
+    given = node.attrs.get("scales")
+    if given is not None:
+        return tuple(float(s) for s in given)
+    return (1.0, *(-1.0 if node.op == "sub" else 1.0 for _ in node.edges[1:]))
+
+
+def offset(node: Node) -> float:
+    """The number that a sum or difference adds; a constant tensor counts as none."""
+    number = float(node.attrs.get("constant") or 0.0)
+    return -number if node.op == "sub" and "scales" not in node.attrs else number
 
 
 def renames(node: Node) -> bool:

@@ -39,8 +39,11 @@ from archlens.analyses.expected.forward.state import (
 from archlens.analyses.expected.forward.transfer import (
     ShapedStep,
     function,
+    named,
+    offset,
     renames,
     role,
+    scales,
     shaped_steps,
     weights,
 )
@@ -62,7 +65,7 @@ def forward(walks: Walks, premises: Premises = WHITE) -> Forward:
     for node in graph.nodes:
         law = None
         if role(node) == "unknown":
-            walk.missing[node.id] = node.unknown or node.op
+            walk.missing[node.id] = named(node)
         elif all(walk.nodes[e.source] is not None for e in node.edges):
             law = _followed(walk, node)
             if law is None:
@@ -214,15 +217,13 @@ def _activation(walk: Forward, node: Node) -> Moments:
 def _linear(walk: Forward, node: Node) -> Moments:
     parts = [carried(walk, node, e) for e in node.edges]
     if node.op in ("add", "sub"):
-        sign = -1.0 if node.op == "sub" else 1.0
-        mean = parts[0].mean + sign * sum(p.mean for p in parts[1:])
-        constant = node.attrs.get("constant")
-        if len(parts) == 1 and constant is not None:
-            mean = mean + constant if node.op == "add" else _minus(node, mean, constant)
-        cov = np.sum([p.cov for p in parts], axis=0)
+        factors = scales(node)
+        mean = sum(f * p.mean for f, p in zip(factors, parts, strict=True)) + offset(node)
+        cov = np.sum([f**2 * p.cov for f, p in zip(factors, parts, strict=True)], axis=0)
         if len({e.source for e in node.edges}) < len(node.edges):  # x + x
             cov = cov * len(parts)
-        return Moments(mean, cov, finest(parts), blended(parts), chain=_chain(node, parts))
+        profile = blended(parts, [f**2 for f in factors])
+        return Moments(mean, cov, finest(parts), profile, chain=_chain(node, parts))
     # Parts that lie side by side along the channels (a concat): moments add up by their shares.
     shares = [_channel_share(walk.graph, e) for e in node.edges]
     if len(parts) == 1 and shares[0] == 1:
@@ -234,16 +235,12 @@ def _linear(walk: Forward, node: Node) -> Moments:
 
 def _chain(node: Node, parts: Sequence[Moments]) -> Chain | None:
     """A sum of what a ReLU let through and one other term."""
-    if len(parts) != 2 or node.op != "add":
+    if len(parts) != 2 or scales(node) != (1.0, 1.0):
         return None
     for k, (own, other) in enumerate(zip(parts, parts[::-1], strict=True)):
         if own.values is not None and other.values is None and not node.edges[k].steps:
             return Chain(k, own.values, other.mean, float(np.sqrt(max(other.variance, 1e-12))))
     return None
-
-
-def _minus(node: Node, mean: float, constant: float) -> float:
-    return constant - mean if node.attrs.get("name") == "rsub" else mean - constant
 
 
 def _channel_share(graph: Graph, edge: Edge) -> float:
