@@ -135,3 +135,40 @@ def test_what_only_goes_by_the_name_of_a_sum_or_a_product_has_no_rule(name: str)
     field = found(behind_stem(Joined(branch(), OTHERS[name])))
     assert field.energy is None
     assert f"({name})" in field.reason
+
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+    "leaky relu": lambda: nn.LeakyReLU(0.1),
+    "elu": nn.ELU,
+    "relu6": nn.ReLU6,
+    "clamp": lambda: Do(lambda x: x.clamp(min=0)),
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_slopes_along_an_identity_go_together(name: str) -> None:
+    act = ACTIVATIONS[name]
+    agrees(behind_stem(*(m for _ in range(5) for m in (Joined(branch(), torch.add), act()))))
+
+
+def test_a_clamp_at_zero_is_a_relu() -> None:
+    sums = [
+        found(behind_stem(Joined(branch(), torch.add), act(), Joined(branch(), torch.add), act())).energy
+        for act in (nn.ReLU, ACTIVATIONS["clamp"])
+    ]
+    assert sums[0] is not None
+    assert sums[0] == pytest.approx(sums[1])
+
+
+def test_sums_of_three_terms_are_one_sum() -> None:
+    class Three(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = normed(), normed()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.relu(x + self.a(x) + self.b(x))
+
+    agrees(behind_stem(*(Three() for _ in range(5))))

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from archlens.analyses.expected.backward.walk import reaches, statistics_factors, winner_slope
 from archlens.analyses.expected.field import LARGE, delta
 from archlens.analyses.expected.forward import flattening, norms, transfer
-from archlens.analyses.expected.forward.activations import pair, single
+from archlens.analyses.expected.forward.activations import Activation, pair, single
 from archlens.analyses.expected.forward.gates import Chain
 from archlens.analyses.expected.forward.mixing import image_mean
 from archlens.analyses.expected.forward.state import Forward, Moments
@@ -34,6 +34,7 @@ from archlens.analyses.expected.forward.transfer import (
     carrying,
     fan_in,
     function,
+    renames,
     role,
     shaped_steps,
 )
@@ -130,7 +131,7 @@ def _node(fwd: Forward, node: Node, edges: list[tuple[int, Edge]], tangents: dic
     """A node's change is the sum of what its edges bring; branches are independent."""
     parts = [_edge(fwd, node, k, e, tangents[e.source]) for k, e in edges]
     chain = fwd.at(node.id).chain if node.op == "add" else None  # what renames a sum has its chain, too
-    ties = [1.0 if chain is None or k != chain.skip else _tied(chain) for k, _ in edges]
+    ties = [1.0 if chain is None or k != chain.skip else _tied(fwd, node, chain) for k, _ in edges]
     own = _over_channels(node, np.asarray(sum(p.own * c for p, c in zip(parts, ties, strict=True))))
     most = max(p.across.shape[-1] for p in parts)
     each = [_widened(p.across, most) * c for p, c in zip(parts, ties, strict=True)]
@@ -154,9 +155,20 @@ def _over_channels(node: Node, values: Floats) -> Floats:
     return np.asarray(values.mean(node.others, keepdims=True)) if values.ndim else values
 
 
-def _tied(chain: Chain) -> float:
-    """How much likelier the ReLU of a residual sum is on where the identity carries something."""
-    return chain.on_given_skip() / max(chain.rectified[2], 1e-12)
+def _tied(fwd: Forward, node: Node, chain: Chain) -> float:
+    """How much steeper the activation of a residual sum is where the identity carries something."""
+    f = _reading(fwd.graph, node.id)
+    return 1.0 if f is None else chain.tied(f)
+
+
+def _reading(graph: Graph, node: int) -> Activation | None:
+    """The activation that reads a sum, or another name of it."""
+    for reader in (graph.nodes[n] for n in graph.consumers[node]):
+        if role(reader) == "activation":
+            return function(reader)
+        if renames(reader) and (f := _reading(graph, reader.id)) is not None:
+            return f
+    return None
 
 
 def _edge(fwd: Forward, node: Node, index: int, edge: Edge, t: _Tangent) -> _Tangent:
@@ -225,9 +237,9 @@ def _slopes(fwd: Forward, node: Node, index: int, law: Moments) -> tuple[float, 
         assert f is not None
         one = single(f, law.mean, law.variance)[2]
         two = _far(pair(f, law.mean, law.variance, law.cov[1:], slope=True))
-        if f.name == "relu" and law.chain is not None:
-            on = law.chain.rectified[2]
-            return on, two * (on / one) ** 2
+        if law.chain is not None:
+            slope = law.chain.through(f).slope
+            return slope, two * (slope / one) ** 2
         return one, two
     if kind in ("product", "divide") and len(node.edges) == 1:
         c = node.attrs.get("constant")

@@ -150,16 +150,16 @@ def _join(queue: list[Arrival], new: list[Arrival]) -> None:
 
 
 def _conditional(fwd: Forward, node: Node, law: Moments, own: Moments, arrival: Arrival) -> Arrival:
-    """A gradient through the ReLU of a residual sum, or of what such a chain starts from."""
+    """A gradient through the activation of a residual sum, or of what such a chain starts from."""
     band, weight = arrival
     f = function(node)
-    if f is None or f.name != "relu" or own.values is None:
+    if f is None or own.values is None:
         return _gated(fwd, node, law, band), None
     usual = single(f, law.mean, law.variance)[2]
     if law.chain is not None:
-        factor, before = law.chain.weigh(own.values, weight)
+        factor, before = law.chain.weigh(f, weight)
     elif weight is not None:
-        factor, before = float((weight * (own.values > 0)).mean()), None
+        factor, before = gates.first_weighed(f, law.mean, law.variance, weight), None
     else:
         factor, before = usual, None
     ratio = factor / max(usual, 1e-12)

@@ -1,24 +1,37 @@
 """Gates along an identity path: a unit that is on stays on more often.
 
 In a residual network the value that a ReLU lets through is added to the next block's output and meets the
-next ReLU. Whether both are open is no product of two chances: x > 0 makes x + b > 0 likelier. The laws along
-such a chain are kept as quantiles, and the gradient on the identity path with a weight for each quantile of
-the value that it belongs to.
+next ReLU. Whether both are open is no product of two chances: x > 0 makes x + b > 0 likelier. The same holds
+for the slopes of any activation. The laws along such a chain are kept as quantiles, and the gradient on the
+identity path with a weight for each quantile of the value that it belongs to.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from archlens.analyses.expected.forward.activations import Activation
+
 Floats = NDArray[np.float64]
 
 RANKS: Floats = (np.arange(200) + 0.5) / 200
 _NORMAL: Floats = np.asarray(ndtri((np.arange(64) + 0.5) / 64))
+_UNIT: Floats = _NORMAL / _NORMAL.std()
+RELU = Activation("relu")
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What an activation makes of a sum: mean and second moment, E f'^2, and its quantiles."""
+
+    first: float
+    second: float
+    slope: float
+    values: Floats
 
 
 @dataclass(frozen=True)
@@ -29,15 +42,22 @@ class Chain:
         skip: Index of the edge that brings x.
         values: Quantiles of x at `RANKS`.
         mean, deviation: Of b.
+        passed: What activations that have been asked for make of it.
     """
 
     skip: int
     values: Floats
     mean: float
     deviation: float
+    passed: dict[Activation, Passed] = field(default_factory=dict, compare=False)
 
-    @cached_property
-    def rectified(self) -> tuple[float, float, float, Floats]:
+    def through(self, f: Activation) -> Passed:
+        """What an activation makes of the sum."""
+        if f not in self.passed:
+            self.passed[f] = self._rectified() if f == RELU else self._sampled(f)
+        return self.passed[f]
+
+    def _rectified(self) -> Passed:
         """E max(x + b, 0), its second moment, the chance to be on, and its quantiles."""
         s = self.deviation
         x = self.values + self.mean
@@ -49,37 +69,69 @@ class Chain:
         grid = np.linspace(x.min() - 4 * s, x.max() + 4 * s, 240)
         distribution = ndtr((grid[:, None] - x[None]) / s).mean(1)
         quantiles = np.maximum(np.interp(RANKS, distribution, grid), 0)
-        return first, second, float(on.mean()), quantiles
+        return Passed(first, second, float(on.mean()), quantiles)
 
-    def on_given_skip(self) -> float:
-        """The chance of the sum to be on where x is not 0."""
-        open_ = self.values > 0
+    def _sampled(self, f: Activation) -> Passed:
+        """The same of any function, by samples of b."""
+        u = self._sums(f)
+        y = f(u)
+        quantiles = np.quantile(y, RANKS)
+        return Passed(float(y.mean()), float((y * y).mean()), float((f.slope(u) ** 2).mean()), quantiles)
+
+    def _sums(self, f: Activation) -> Floats:
+        """Values of x + b: a row for each quantile of x. Those of ReLU have closed forms beside them."""
+        normal = _NORMAL if f == RELU else _UNIT
+        return np.asarray(self.values[:, None] + self.mean + self.deviation * normal)
+
+    def tied(self, f: Activation) -> float:
+        """How much steeper the activation is where the identity carries something, than everywhere."""
+        return self._given_skip(f) / max(self.through(f).slope, 1e-12)
+
+    def _given_skip(self, f: Activation) -> float:
+        """E f'^2 of the sum where x is not 0."""
+        open_ = self.values != 0
         if not open_.any():
             return 1.0
-        return float(ndtr((self.values[open_] + self.mean) / self.deviation).mean())
+        if f == RELU:
+            return float(ndtr((self.values[open_] + self.mean) / self.deviation).mean())
+        return float((f.slope(self._sums(f)[open_]) ** 2).mean())
 
-    def weigh(self, after: Floats, weight: Floats | None) -> tuple[float, Floats]:
-        """Take a gradient back through the ReLU of the sum.
+    def weigh(self, f: Activation, weight: Floats | None) -> tuple[float, Floats]:
+        """Take a gradient back through the activation of the sum.
 
         Args:
-            after: Quantiles of the rectified sum.
-            weight: The gradient's energy given each of them, mean 1; None for no dependence.
+            f: The activation.
+            weight: The gradient's energy given each quantile of its result, mean 1; None for no dependence.
 
         Returns:
             The factor on its energy, and the weight given each quantile of x.
         """
-        u = self.values[:, None] + self.mean + self.deviation * _NORMAL
-        given = (u > 0).astype(float)
+        u = self._sums(f)
+        given = f.slope(u) ** 2
         if weight is not None:
-            given *= np.interp(u, after + np.arange(len(after)) * 1e-9, weight)
+            given *= looked_up(f(u), self.through(f).values, weight)
         on_x = given.mean(1)
         factor = float(on_x.mean())
         return factor, on_x / max(factor, 1e-12)
 
 
-def rectified_normal(mean: float, variance: float) -> Floats:
-    """Quantiles of max(u, 0), u ~ N(mean, variance)."""
-    return np.asarray(np.maximum(mean + np.sqrt(max(variance, 0.0)) * ndtri(RANKS), 0))
+def looked_up(values: Floats, quantiles: Floats, weight: Floats) -> Floats:
+    """The weight of values, from those of a law's quantiles."""
+    return np.asarray(np.interp(values, quantiles + np.arange(len(quantiles)) * 1e-9, weight))
+
+
+def of_normal(f: Activation, mean: float, variance: float) -> Floats:
+    """Quantiles of f(u), u ~ N(mean, variance)."""
+    return np.sort(f(mean + np.sqrt(max(variance, 0.0)) * ndtri(RANKS)))
+
+
+def first_weighed(f: Activation, mean: float, variance: float, weight: Floats) -> float:
+    """E f'(u)^2 weight(f(u)), u ~ N(mean, variance): a gradient through what a chain starts from."""
+    values = of_normal(f, mean, variance)
+    if f == RELU:
+        return float((weight * (values > 0)).mean())
+    u = mean + np.sqrt(max(variance, 0.0)) * ndtri(RANKS)
+    return float((f.slope(u) ** 2 * looked_up(f(u), values, weight)).mean())
 
 
 def combined(parts: list[tuple[float, Floats]]) -> Floats:

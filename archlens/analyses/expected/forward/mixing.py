@@ -210,10 +210,12 @@ def max_pool(walk: Forward, node: Node) -> Moments:
         out[1 + q] = cached[c] + overlap * (second - first**2 - shared)
     out[1] = second - first**2
     values = None
-    if best.function is not None and best.function.name == "relu":
-        ranked = np.argsort(best.u, axis=None)
+    if best.function is not None:
+        y = best.value(best.u)
+        # ReLU's zeros are told apart by what is below them: so are its quantiles.
+        ranked = np.argsort(best.u if best.function.name == "relu" else y, axis=None)
         mass = np.cumsum((WEIGHTS[:, None] * best.density[None]).ravel()[ranked])
-        values = np.interp(RANKS, mass, best.value(best.u).ravel()[ranked])
+        values = np.interp(RANKS, mass, y.ravel()[ranked])
     return Moments(first, out, tuple(jump), tuple(profile), values=values)
 
 

@@ -123,7 +123,10 @@ def function(node: Node) -> Activation | None:
     name = node.attrs.get("function")
     if not isinstance(name, str):
         return None
-    f = Activation(name, tuple(node.attrs.get("constants", ())))
+    constants = tuple(node.attrs.get("constants", ()))
+    if name in ("clamp", "clamp_min") and constants == (0.0,):
+        return Activation("relu")
+    f = Activation(name, constants)
     return f if f.known else None
 
 

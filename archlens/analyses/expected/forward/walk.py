@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from archlens.analyses.expected.forward import flattening, norms
 from archlens.analyses.expected.forward.activations import pair, single
-from archlens.analyses.expected.forward.gates import Chain, rectified_normal
+from archlens.analyses.expected.forward.gates import Chain, of_normal
 from archlens.analyses.expected.forward.mixing import image_mean, max_pool, resampled, resamples
 from archlens.analyses.expected.forward.state import (
     EPS,
@@ -205,12 +205,12 @@ def _activation(walk: Forward, node: Node) -> Moments:
     mean, second, _ = single(f, law.mean, law.variance)
     cov = pair(f, law.mean, law.variance, law.cov) - mean**2
     cov[1] = second - mean**2
-    values = None
-    if f.name == "relu" and law.chain is not None:
-        mean, second, _, values = law.chain.rectified
+    if law.chain is not None:
+        passed = law.chain.through(f)
+        mean, second, values = passed.first, passed.second, passed.values
         cov *= (second - mean**2) / cov[1]
-    elif f.name == "relu":
-        values = rectified_normal(law.mean, law.variance)
+    else:
+        values = of_normal(f, law.mean, law.variance)
     return Moments(mean, cov, law.jump, law.profile, before=(f, law.mean, law.cov), values=values)
 
 
@@ -234,12 +234,17 @@ def _linear(walk: Forward, node: Node) -> Moments:
 
 
 def _chain(node: Node, parts: Sequence[Moments]) -> Chain | None:
-    """A sum of what a ReLU let through and one other term."""
+    """A sum of what an activation let through and one other term; of such a sum, and one more."""
     if len(parts) != 2 or scales(node) != (1.0, 1.0):
         return None
-    for k, (own, other) in enumerate(zip(parts, parts[::-1], strict=True)):
+    pairs = list(enumerate(zip(parts, parts[::-1], strict=True)))
+    for k, (own, other) in pairs:
         if own.values is not None and other.values is None and not node.edges[k].steps:
             return Chain(k, own.values, other.mean, float(np.sqrt(max(other.variance, 1e-12))))
+    for k, (own, other) in pairs:
+        if own.chain is not None and other.chain is None and other.values is None and not node.edges[k].steps:
+            spread = own.chain.deviation**2 + other.variance
+            return Chain(k, own.chain.values, own.chain.mean + other.mean, float(np.sqrt(spread)))
     return None
 
 
