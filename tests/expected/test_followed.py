@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
+import torch.nn.functional as F
 from erf_nets import Headed
 from monte_carlo import monte_carlo
 from torch import Tensor, nn
@@ -172,3 +173,127 @@ def test_sums_of_three_terms_are_one_sum() -> None:
             return torch.relu(x + self.a(x) + self.b(x))
 
     agrees(behind_stem(*(Three() for _ in range(5))))
+
+
+DEPENDENT: dict[str, Join] = {
+    "taken back": lambda x, y: (x + y) - x,
+    "four times": lambda x, y: x + x + x + x + y,
+    "half and half": lambda x, y: 0.5 * x + (y - x / 4) + 0.25 * x,
+}
+
+
+@pytest.mark.parametrize("name", DEPENDENT)
+def test_multiples_of_the_same_thing_add_up(name: str) -> None:
+    agrees(behind_stem(Joined(normed(), DEPENDENT[name])), rel=0.07)
+
+
+def test_a_sum_with_its_own_activation_is_a_function() -> None:
+    agrees(behind_stem(*(m for _ in range(3) for m in (Do(lambda x: x + torch.relu(x)), normed()))))
+
+
+UNTOLD: dict[str, tuple[Map, str]] = {
+    "pool beside": (lambda x: x - F.avg_pool2d(x, 3, 1, 1), "sub of terms that depend on each other"),
+    "pool times": (lambda x: x * F.avg_pool2d(x, 3, 1, 1), "mul of factors that depend on each other"),
+    "shifts": (lambda x: x[:, :, 1:] + x[:, :, :-1], "add of terms that depend on each other"),
+    "nothing": (lambda x: x / (x - x), "div: it divides by what may be 0"),
+    "a cube": (lambda x: x**3, "pow: its slopes hang on few large values"),
+    "a pole": (lambda x: x / (x + 1), "div: its slopes hang on few large values"),
+    "a root": (lambda x: x**0.5, "pow: its base varies"),
+}
+
+
+@pytest.mark.parametrize("name", UNTOLD)
+def test_what_depends_on_each_other_otherwise_has_no_rule(name: str) -> None:
+    f, why = UNTOLD[name]
+    field = found(nn.Sequential(normed(3), Do(f), conv(W, 8, 1)))
+    assert field.energy is None
+    assert f"({why})" in field.reason
+
+
+def test_values_that_grow_beyond_numbers_have_no_rule() -> None:
+    def squared(x: Tensor) -> Tensor:
+        for _ in range(12):
+            x = x * x
+        return torch.erf(x)
+
+    assert found(nn.Sequential(conv(3), Do(squared), conv(W, 8, 1))).energy is None
+
+
+class Excited(nn.Module):
+    """Squeeze and excitation: a gate with random layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), conv(W, 8, 1), nn.ReLU(), conv(8, W, 1), nn.Sigmoid()
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gate(x)
+
+
+def halves(x: Tensor) -> Tensor:
+    a, b = x.chunk(2, 1)
+    return a * torch.tanh(b)
+
+
+INDEPENDENT: dict[str, Callable[[], nn.Module]] = {
+    "identity": branch,
+    "excited": lambda: nn.Sequential(normed(), Excited()),
+    "halves": lambda: nn.Sequential(conv(W, 2 * W), nn.BatchNorm2d(2 * W), Do(halves), conv()),
+}
+
+
+@pytest.mark.parametrize("name", INDEPENDENT)
+def test_a_random_layer_or_other_channels_make_independent(name: str) -> None:
+    make = INDEPENDENT[name]
+    agrees(behind_stem(*(Joined(make(), torch.add) for _ in range(3))))
+
+
+BY_HAND: dict[str, tuple[Map, Callable[[], nn.Module]]] = {
+    "silu": (lambda x: x * torch.sigmoid(x), nn.SiLU),
+    "hardswish": (lambda x: x * F.relu6(x + 3) / 6, nn.Hardswish),
+    "mish": (lambda x: x * torch.tanh(F.softplus(x)), nn.Mish),
+    "gelu": (lambda x: 0.5 * x * (1 + torch.erf(x / 2**0.5)), nn.GELU),
+    "softsign": (lambda x: x / (1 + x.abs()), nn.Softsign),
+    "gelu by tanh": (
+        lambda x: 0.5 * x * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * x**3))),
+        lambda: nn.GELU(approximate="tanh"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_activations_written_by_hand_are_the_same(name: str) -> None:
+    f, act = BY_HAND[name]
+    fields = [
+        found(behind_stem(*(m for _ in range(3) for m in (Joined(branch(), torch.add), make()))))
+        for make in (act, lambda: Do(f))
+    ]
+    assert fields[0].energy is not None
+    assert fields[1].energy == pytest.approx(fields[0].energy, abs=1e-6)
+    assert fields[1].gain == pytest.approx(fields[0].gain, rel=1e-4)
+
+
+def test_a_square_is_a_function() -> None:
+    parts = (nn.BatchNorm2d(W), Do(lambda x: x * x), conv())
+    agrees(behind_stem(*(Joined(nn.Sequential(*parts), torch.add) for _ in range(2))), rel=0.1)
+
+
+def test_what_lies_within_a_function_cannot_be_looked_at_from_behind() -> None:
+    graph = capture_module(behind_stem(Do(lambda x: x * torch.sigmoid(x))), (3, SIDE, SIDE))
+    inner = next(n.id for n in graph.nodes if n.op == "sigmoid")
+    field = expected_erf(forward(Walks(graph)), main_output(graph), origin=inner)
+    assert field.energy is None
+    assert "part of what is followed as one" in field.reason
+
+
+POOLS: dict[str, Callable[[], nn.Module]] = {
+    "stride 1": lambda: nn.Sequential(*(nn.MaxPool2d(5, 1, 2) for _ in range(2))),
+    "stride 2": lambda: nn.Sequential(*(nn.MaxPool2d(3, 2, 1) for _ in range(2))),
+}
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_a_max_pool_of_a_max_pool_is_one(name: str) -> None:
+    agrees(behind_stem(POOLS[name]()), side=49)

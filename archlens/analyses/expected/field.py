@@ -80,7 +80,7 @@ def expected_erf(
     origin = graph.inputs[0] if origin is None else origin
     unit = graph.nodes[node].middle if unit is None else tuple(unit)
     centre = fwd.walks.centre(node, unit, origin)
-    missing = without_rule(fwd, node)
+    missing = without_rule(fwd, node, origin)
     said = assumptions(fwd, node)
     if missing:
         return ExpectedField(node, unit, origin, None, 0.0, centre, said, missing)
@@ -129,13 +129,16 @@ def branch_shares(
         unit, origin: As in `expected_erf`.
 
     Returns:
-        One entry a branch, in the order given; empty where an operation has no rule.
+        One entry a branch, in the order given; empty where an operation has no rule, or where the merge's
+        terms depend on each other and are followed as one.
     """
     graph = fwd.graph
     origin = graph.inputs[0] if origin is None else origin
     unit = graph.nodes[node].middle if unit is None else tuple(unit)
     edges = incoming(graph, branches) if isinstance(branches, int) else list(branches)
-    if without_rule(fwd, node):
+    if without_rule(fwd, node, origin) or any(
+        graph.nodes[m] is not fwd.walks.graph.nodes[m] for m, _ in edges
+    ):
         return []
     centre = fwd.walks.centre(node, unit, origin)
     through = [_energy_through(fwd, edge, node, unit, origin, all_edges=edges) for edge in edges]
@@ -239,17 +242,27 @@ def normalised(node: Node, energy: Floats) -> tuple[Floats | None, float]:
     return (values / total, total) if 0 < total < np.inf else (None, 0.0)
 
 
-def without_rule(fwd: Forward, node: int) -> tuple[str, ...]:
+def without_rule(fwd: Forward, node: int, origin: int | None = None) -> tuple[str, ...]:
     """Operations without a rule that the unit's field depends on, as "layer (op)"; also those before the
-    origin, since the moments of all earlier nodes matter."""
+    origin, since the moments of all earlier nodes matter; and an origin that is part of what is followed as
+    one operation."""
     graph, seen = fwd.graph, fwd.graph.ancestors(node)
-    return tuple(dict.fromkeys(f"{graph.name_of(n)} ({op})" for n, op in fwd.missing.items() if n in seen))
+    missing = {n: op for n, op in fwd.missing.items() if n in seen}
+    if (
+        not missing
+        and origin is not None
+        and origin not in seen
+        and origin in fwd.walks.graph.ancestors(node)
+    ):
+        missing[origin] = "part of what is followed as one"
+    return tuple(dict.fromkeys(f"{graph.name_of(n)} ({op})" for n, op in missing.items()))
 
 
 def assumptions(fwd: Forward, node: int) -> tuple[str, ...]:
     """What the figures rest on, in sentences for a reader."""
     premises = fwd.premises
-    nodes = [fwd.graph.nodes[n] for n in fwd.graph.ancestors(node)]
+    graph = fwd.walks.graph  # as captured: what has become part of a function counts as well
+    nodes = [graph.nodes[n] for n in graph.ancestors(node)]
     said = [
         f"Random weights: independent, zero mean, variance {premises.gain:g} / fan-in, no biases; "
         "not the field of trained weights."

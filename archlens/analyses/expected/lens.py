@@ -135,7 +135,7 @@ class Lens:
         """Cells of the origin's map that a node's centre unit reads; None where an operation has no rule, or
         nothing reaches the unit."""
         end = self.graph.nodes[node]
-        if without_rule(self.moments, node):
+        if without_rule(self.moments, node, origin):
             return None
         found = walk_back(self.moments, {node: delta(end, end.middle)}, origin).get(origin)
         return None if found is None else int(np.count_nonzero(found))

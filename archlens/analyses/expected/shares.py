@@ -59,7 +59,7 @@ def expected_shares(
     graph = fwd.graph
     origin = graph.inputs[0] if origin is None else origin
     said = assumptions(fwd, node)
-    if missing := without_rule(fwd, node):
+    if missing := without_rule(fwd, node, origin):
         return ExpectedShares(node, origin, tuple(unit), None, said, missing)
     units, start = graph.nodes[node], graph.nodes[origin]
     shape = [n if d in units.positions else 1 for d, n in enumerate(units.shape)]

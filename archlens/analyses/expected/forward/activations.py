@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
@@ -34,7 +35,7 @@ class Activation:
     """A scalar function by its ATen name and constants; hashable, so moments can be cached."""
 
     name: str
-    constants: tuple[float | str, ...] = ()
+    constants: tuple[Any, ...] = ()
 
     def __call__(self, x: Floats) -> Floats:
         """f(x)."""
@@ -52,15 +53,37 @@ class Activation:
     @property
     def known(self) -> bool:
         """Whether there is a formula for it."""
-        return self.name in NAMES
+        return self.name in NAMES or self.name == "formula"
 
 
-def _number(constants: Sequence[float | str], index: int, default: float) -> float:
+def evaluated(terms: tuple[Any, ...], x: Floats) -> Floats:
+    """The values of a function put together from operations: see `formulas`."""
+    match terms:
+        case ("x",):
+            return x
+        case ("sum", factors, number, *parts):
+            total = number + sum(f * evaluated(p, x) for f, p in zip(factors, parts, strict=True))
+            return np.asarray(total)
+        case ("product", *parts):
+            return np.asarray(np.prod([evaluated(p, x) for p in parts], axis=0))
+        case ("quotient", top, bottom):
+            return np.asarray(evaluated(top, x) / evaluated(bottom, x))
+        case ("power", part, exponent):
+            return np.asarray(evaluated(part, x) ** exponent)
+        case ("call", f, part):
+            return f(evaluated(part, x))  # type: ignore[no-any-return]
+    raise ValueError(f"no formula: {terms!r}")
+
+
+def _number(constants: Sequence[Any], index: int, default: float) -> float:
     value = constants[index] if index < len(constants) else default
     return float(value) if not isinstance(value, str) else default
 
 
-def _functions(name: str, constants: tuple[float | str, ...]) -> Function:
+def _functions(name: str, constants: tuple[Any, ...]) -> Function:
+    if name == "formula":
+        return lambda x: evaluated(constants, x)
+
     def c(index: int, default: float) -> float:
         return _number(constants, index, default)
 
@@ -132,6 +155,13 @@ def single(f: Activation, mean: float, variance: float) -> tuple[float, float, f
     u = mean + s * _GRID
     value = f(u)
     return tuple(float((_DENSITY * v).sum()) for v in (value, value**2, f.slope(u) ** 2))  # type: ignore[return-value]
+
+
+@lru_cache(maxsize=4096)
+def of_slopes(f: Activation, mean: float, variance: float) -> float:
+    """E f'(u)^4 for u ~ N(mean, variance)."""
+    u = mean + float(np.sqrt(max(variance, 1e-300))) * _GRID
+    return float((_DENSITY * f.slope(u) ** 4).sum())
 
 
 def pair(f: Activation, mean: float, variance: float, covariance: Floats, *, slope: bool = False) -> Floats:

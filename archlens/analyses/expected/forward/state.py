@@ -24,6 +24,10 @@ LADDER = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 5
            3072, 4096, 6144, 8192)  # fmt: skip
 
 
+class NoRule(Exception):
+    """Why a node's law cannot be told: it depends on what arrives."""
+
+
 @dataclass(frozen=True)
 class Premises:
     """What the expectation is taken over.
@@ -106,11 +110,12 @@ class Forward:
     missing: dict[int, str] = field(default_factory=dict)
     flat: dict[int, Any] = field(default_factory=dict)
     ways: dict[int, tuple[list[bool], list[bool]]] = field(default_factory=dict)
+    rewritten: Graph | None = None
 
     @property
     def graph(self) -> Graph:
-        """The captured network."""
-        return self.walks.graph
+        """The captured network, with what hangs together told as one: see `rewriting`."""
+        return self.rewritten or self.walks.graph
 
     def at(self, node: int) -> Moments:
         """The moments of a node that has some."""

@@ -71,6 +71,8 @@ def role(node: Node) -> Role:
         return "constant"
     if "name" in node.attrs:  # it goes by the name of an operation that it is like, and is another one
         return "unknown"
+    if node.attrs.get("function") == "formula":
+        return "activation"
     if node.op.startswith("conv") and "weight" in node.attrs:
         return "linear" if interpolates(node) else _one(node, "random")
     if node.op == "linear":

@@ -19,15 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archlens.analyses.expected.forward import flattening, norms
-from archlens.analyses.expected.forward.activations import pair, single
+from archlens.analyses.expected.forward.activations import Activation, of_slopes, pair, single
 from archlens.analyses.expected.forward.gates import Chain, of_normal
 from archlens.analyses.expected.forward.mixing import image_mean, max_pool, resampled, resamples
+from archlens.analyses.expected.forward.rewriting import rewritten
 from archlens.analyses.expected.forward.state import (
     EPS,
     LADDER,
     WHITE,
     Forward,
     Moments,
+    NoRule,
     Premises,
     averaged,
     blended,
@@ -56,32 +58,37 @@ Floats = NDArray[np.float64]
 
 def forward(walks: Walks, premises: Premises = WHITE) -> Forward:
     """Moments of all nodes, from the image to the outputs."""
-    graph = walks.graph
+    graph = rewritten(walks.graph)
     image = graph.nodes[graph.inputs[0]]
     extent = image.map_size
     reach = 1.5 * max(extent, default=1)
     lags = np.array([v for v in LADDER if v <= reach], float)
-    walk = Forward(walks, premises, lags)
+    walk = Forward(walks, premises, lags, rewritten=graph)
     for node in graph.nodes:
         law = None
         if role(node) == "unknown":
             walk.missing[node.id] = named(node)
         elif all(walk.nodes[e.source] is not None for e in node.edges):
-            law = _followed(walk, node)
-            if law is None:
-                walk.missing[node.id] = f"{node.op}: its values grow beyond numbers"
+            try:
+                law = _followed(walk, node)
+            except NoRule as why:
+                walk.missing[node.id] = f"{node.op}: {why}"
         walk.nodes.append(law)
     return walk
 
 
-def _followed(walk: Forward, node: Node) -> Moments | None:
-    """The law by the node's rule; None where its values would overflow, as those of the network do."""
+def _followed(walk: Forward, node: Node) -> Moments:
+    """The law by the node's rule; no rule holds where values overflow, as those of the network do."""
     try:
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             law = flattening.follow(walk, node, _RULES[role(node)](walk, node))
     except OverflowError:
-        return None
-    return law if law.second < _LARGEST and bool(np.isfinite(law.cov).all()) else None
+        raise NoRule("its values grow beyond numbers") from None
+    if np.isnan(law.cov).any() or np.isnan(law.mean):
+        raise NoRule("it has no value for some inputs")
+    if not law.second < _LARGEST or not np.isfinite(law.cov).all():
+        raise NoRule("its values grow beyond numbers")
+    return law
 
 
 _LARGEST = 1e300  # of a second moment
@@ -202,7 +209,9 @@ def _activation(walk: Forward, node: Node) -> Moments:
     law = walk.at(node.edges[0].source)
     f = function(node)
     assert f is not None
-    mean, second, _ = single(f, law.mean, law.variance)
+    mean, second, slope = single(f, law.mean, law.variance)
+    if f.name in _STEEP:
+        _tame(f, law, slope)
     cov = pair(f, law.mean, law.variance, law.cov) - mean**2
     cov[1] = second - mean**2
     if law.chain is not None:
@@ -214,14 +223,29 @@ def _activation(walk: Forward, node: Node) -> Moments:
     return Moments(mean, cov, law.jump, law.profile, before=(f, law.mean, law.cov), values=values)
 
 
+_STEEP = ("formula", "square", "exp")
+"""Functions whose slopes may have no bounds."""
+
+
+def _tame(f: Activation, law: Moments, slope: float) -> None:
+    """Whether the mean of squared slopes says something: not next to a pole, where it is infinite, nor where
+    few large values make it, which no layer has enough of."""
+    s = float(np.sqrt(law.variance))
+    if not abs(single(f, law.mean + s / 1000, law.variance)[2] - slope) <= 0.1 * slope:
+        raise NoRule("it divides by what may be 0")
+    if slope > 0 and of_slopes(f, law.mean, law.variance) > _UNEVEN * slope**2:
+        raise NoRule("its slopes hang on few large values")
+
+
+_UNEVEN = 10.0  # E f'^4 over (E f'^2)^2: 3 for x^2, 6 for max(x, 0)^2, 12 for x^3
+
+
 def _linear(walk: Forward, node: Node) -> Moments:
     parts = [carried(walk, node, e) for e in node.edges]
     if node.op in ("add", "sub"):
         factors = scales(node)
         mean = sum(f * p.mean for f, p in zip(factors, parts, strict=True)) + offset(node)
         cov = np.sum([f**2 * p.cov for f, p in zip(factors, parts, strict=True)], axis=0)
-        if len({e.source for e in node.edges}) < len(node.edges):  # x + x
-            cov = cov * len(parts)
         profile = blended(parts, [f**2 for f in factors])
         return Moments(mean, cov, finest(parts), profile, chain=_chain(node, parts))
     # Parts that lie side by side along the channels (a concat): moments add up by their shares.
@@ -320,16 +344,22 @@ def _divide(walk: Forward, node: Node) -> Moments:
         c = float(node.attrs.get("constant") or 1.0)
         return scaled(a, a.mean / c, a.cov / c**2)
     b = carried(walk, node, node.edges[1])  # to first order in the spread of the divisor
-    c = b.mean or 1.0
+    c = b.mean
+    if b.variance > VARIES * c**2 or c == 0:
+        raise NoRule("what it divides by varies")
     return scaled(a, a.mean / c, a.cov / c**2 + a.mean**2 * b.cov / c**4)
 
 
 def _power(walk: Forward, node: Node) -> Moments:
     law = walk.at(node.edges[0].source)
     p = float(node.attrs["constant"])
-    if p == 2:
-        return scaled(law, law.second, 2 * law.cov**2 + 4 * law.mean**2 * law.cov)
+    if law.mean <= 0 or law.variance > VARIES * law.mean**2:
+        raise NoRule("its base varies")
     return scaled(law, law.mean**p, law.cov * slope_of_power(law.mean, p) ** 2)
+
+
+VARIES = 0.1
+"""Variance over the squared mean up to which quotients and powers are followed to first order."""
 
 
 def slope_of_power(mean: float, p: float) -> float:
