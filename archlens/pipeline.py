@@ -272,10 +272,12 @@ def cell_node(graph: Graph, at: str | None, output_name: str | None = None) -> i
     if output_name is not None and output_name not in graph.outputs:
         hint = did_you_mean(output_name, graph.outputs)
         raise LayerError(f"{graph.name} has no output {output_name!r}", hint)
+    if at not in (None, "output"):
+        return graph.node_of(str(at)).id
+    if not graph.outputs:
+        raise LayerError(f"no output of {graph.name} depends on its input", "Name a layer that does.")
     output = main_output(graph) if output_name is None else graph.outputs[output_name]
-    if at is None:
-        return class_score(graph, output)
-    return output if at == "output" else graph.node_of(at).id
+    return output if at == "output" else class_score(graph, output)
 
 
 # ------------------------------------------------------------------ saved reports

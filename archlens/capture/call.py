@@ -27,6 +27,9 @@ class Values(Protocol):
     def is_parameter(self, tensor: torch.Tensor, /) -> bool:
         """Whether it is a parameter as it stands: no element is zero for good."""
 
+    def is_learnt(self, tensor: torch.Tensor, /) -> bool:
+        """Whether parameters, or chance, take part in it."""
+
 
 class _NothingKnown:
     def value(self, _: torch.Tensor) -> torch.Tensor | None:
@@ -36,6 +39,8 @@ class _NothingKnown:
 
     def is_parameter(self, _: torch.Tensor) -> bool:
         return True
+
+    is_learnt = is_parameter
 
 
 NOTHING_KNOWN = _NothingKnown()

@@ -127,6 +127,10 @@ class Constants:
         stands = self._homes.get(id(tensor)) == home(tensor)
         return stands and self.rows.parameter_name(tensor) is not None and home(tensor) not in self._written
 
+    def is_learnt(self, tensor: torch.Tensor) -> bool:
+        """Whether parameters, or chance, take part in it."""
+        return id(tensor) in self._chance or bool(self.parameters([tensor]))
+
     def value(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """A constant's values; parameters count as zero. None where they can't be had, as those of chance."""
         return None if id(tensor) in self._chance else self._evaluated(tensor, 0)

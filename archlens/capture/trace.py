@@ -72,6 +72,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         rows.node_of = self.tensors.node
         self.constants = Constants(rows)
         self.cuts: dict[int, Cut] = {}  # node -> what masks of attention do to it
+        self.weights: dict[frozenset[str], int] = {}  # names of weights -> the first node that used them
         self.notes: list[str] = []
         self.calls = calls  # a run with values: what it called, to be held against other runs
 
@@ -297,7 +298,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             macs=low.macs,
             elementwise=low.elementwise,
             bytes=t.numel() * t.element_size() if fresh else 0,
-            attrs=dict(low.attrs),
+            attrs={**low.attrs, **self._shared(call, low)},
             unknown=str(func).replace(".default", "") if low.unknown else None,
             bound=low.bound or self._cancels(call, low),
         )
@@ -321,6 +322,15 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.tensors.new(t, node.id)
         self.nodes[node.id] = replace(self.nodes[node.id], storage=self.tensors.storage(t))
         return node.id
+
+    def _shared(self, call: Call, low: Lowered) -> dict[str, Any]:
+        """The first node that used the same weights, where one did."""
+        if "weight" not in low.attrs:
+            return {}
+        matrices = (t for t in tensors_in(call.args) if t.ndim > 1 and not call.depends(t))
+        used = self.constants.parameters(matrices)
+        first = self.weights.setdefault(used, len(self.nodes)) if used else len(self.nodes)
+        return {} if first == len(self.nodes) else {"shared": first}
 
     def _aside(self, low: Lowered, shape: tuple[int, ...]) -> int:
         return self._node(low.op, shape, low.edges)

@@ -13,12 +13,16 @@ from torch import Tensor, nn
 
 from archlens.analyses.expected.field import ExpectedField, expected_erf
 from archlens.analyses.expected.forward.state import Premises
+from archlens.analyses.expected.forward.transfer import weights
 from archlens.analyses.expected.forward.walk import forward
 from archlens.analyses.expected.lens import Lens
 from archlens.analyses.expected.summaries import centred_sides
 from archlens.analyses.fields.walks import Walks
 from archlens.analyses.structure.class_score import main_output
 from archlens.capture.run import capture_module
+from archlens.errors import LayerError
+from archlens.graph import Along
+from archlens.unit_field.call import field_map
 
 SHARES = (0.25, 0.5, 0.75, 0.95)
 W, SIDE = 32, 33
@@ -297,3 +301,128 @@ POOLS: dict[str, Callable[[], nn.Module]] = {
 @pytest.mark.parametrize("name", POOLS)
 def test_a_max_pool_of_a_max_pool_is_one(name: str) -> None:
     agrees(behind_stem(POOLS[name]()), side=49)
+
+
+class Convolved(nn.Module):
+    """A depthwise kernel that is no parameter."""
+
+    def __init__(self, kernel: list[list[float]], up: bool = False) -> None:
+        super().__init__()
+        self.kernel: Tensor
+        self.up = up
+        self.register_buffer("kernel", torch.tensor(kernel).repeat(W, 1, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        move = F.conv_transpose2d if self.up else F.conv2d
+        return move(x, self.kernel, None, 2, 1, groups=W)
+
+
+LINE = [1.0, 3.0, 3.0, 1.0]
+BINOMIAL = [[a * b / 64 for a in LINE] for b in LINE]
+
+
+@pytest.mark.parametrize("up", [False, True])
+def test_a_blur_has_its_own_weights(up: bool) -> None:
+    agrees(behind_stem(Convolved(BINOMIAL, up), normed(), nn.ReLU()))
+
+
+@pytest.mark.parametrize("kernel", [[[0.0, 1.0], [1.0, 1.0]], [[1.0, -1.0]]])
+def test_other_constant_kernels_have_no_rule(kernel: list[list[float]]) -> None:
+    field = found(behind_stem(Convolved(kernel)))
+    assert field.energy is None
+    assert "(conv2d with constant weights)" in field.reason
+
+
+def test_a_constant_matrix_has_no_rule() -> None:
+    matrix = torch.randn(8, W)
+    tokens = Do(lambda x: F.linear(x.flatten(2).transpose(1, 2), matrix))
+    field = found(nn.Sequential(normed(3), tokens, nn.Linear(8, 4)))
+    assert "(linear with constant weights)" in field.reason
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@pytest.mark.parametrize(("size", "aligned"), [(7, False), (7, True), (40, False)])
+def test_antialiased_resizes_weigh_as_torch_does(mode: str, size: int, aligned: bool) -> None:
+    def f(x: Tensor) -> Tensor:
+        return F.interpolate(x, (size, 20), mode=mode, align_corners=aligned, antialias=True)
+
+    graph = forward(Walks(capture_module(Do(f), (1, 20, 20)))).graph
+    node = graph.nodes[main_output(graph)]
+    (step,) = (s for s in node.edges[0].steps if isinstance(s, Along))
+    one = torch.eye(20)[:, None, :, None].expand(20, 1, 20, 20)
+    assert weights(node, step, 20).dense == pytest.approx(f(one)[:, 0, :, 0].T.numpy(), abs=1e-5)
+
+
+def test_antialiased_resizes_agree_with_samples() -> None:
+    def f(x: Tensor) -> Tensor:
+        return F.interpolate(x, (12, 12), mode="bilinear", antialias=True)
+
+    agrees(nn.Sequential(normed(3), nn.ReLU(), Do(f), conv(W, 16, 1)))
+
+
+class Held(nn.Module):
+    """A branch times a buffer."""
+
+    def __init__(self, scale: Tensor) -> None:
+        super().__init__()
+        self.scale: Tensor
+        self.f = branch()
+        self.register_buffer("scale", scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x + self.scale * self.f(x)
+        return out
+
+
+def test_a_scale_in_a_buffer_counts() -> None:
+    agrees(behind_stem(*(Held(torch.full((1, W, 1, 1), 0.1)) for _ in range(4))), rel=0.07)
+
+
+def test_scales_that_differ_are_said_to_count_as_one() -> None:
+    said = found(behind_stem(Held(torch.rand(1, W, 1, 1)))).assumptions
+    assert any("held in buffers" in s for s in said)
+    assert not any("Learned" in s for s in said)
+
+
+class Loop(nn.Module):
+    """One convolution, called again and again."""
+
+    def __init__(self, calls: int) -> None:
+        super().__init__()
+        self.f, self.calls = conv(), calls
+
+    def forward(self, x: Tensor) -> Tensor:
+        for _ in range(self.calls):
+            x = x + torch.relu(self.f(x))
+        return x
+
+
+SAID: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module]]] = {
+    "more than once": (lambda: Loop(2), lambda: Loop(1)),
+    "PReLU": (lambda: nn.PReLU(init=1.0), nn.LeakyReLU),
+    "squared": (lambda: Do(lambda x: torch.relu(x) ** 2), lambda: Do(lambda x: x * torch.sigmoid(x))),
+}
+
+
+@pytest.mark.parametrize("words", SAID)
+def test_what_the_figures_do_not_know_is_said(words: str) -> None:
+    with_, without = ([*found(behind_stem(make())).assumptions] for make in SAID[words])
+    assert any(words in s for s in with_)
+    assert not any(words in s for s in without)
+
+
+def test_only_what_lies_before_the_unit_is_said() -> None:
+    graph = capture_module(behind_stem(nn.PReLU()), (3, SIDE, SIDE))
+    moments = forward(Walks(graph))
+    first = next(n.id for n in graph.nodes if n.op == "relu")
+    assert not any("PReLU" in s for s in expected_erf(moments, first).assumptions)
+
+
+def test_an_output_that_depends_on_nothing_is_told() -> None:
+    model = Do(lambda x: torch.ones(1, 4, 8, 8))
+    with pytest.raises(LayerError, match="depends on its input"):
+        field_map(model, "expected", input_size=(3, 16, 16))
+
+
+def test_what_cancels_reaches_nothing() -> None:
+    assert found(nn.Sequential(normed(3), Do(lambda x: x - x), conv())).reason == "nothing reaches the unit"

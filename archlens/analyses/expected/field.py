@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from archlens.analyses.expected.backward.walk import Band, reaches, walk_back, zero_lag
 from archlens.analyses.expected.forward.state import Forward
-from archlens.analyses.expected.forward.transfer import interpolates, role
+from archlens.analyses.expected.forward.transfer import function, interpolates, role
 from archlens.analyses.expected.summaries import far_share
 from archlens.analyses.expected.use import no_rule
 from archlens.graph import Graph, Node
@@ -248,12 +248,8 @@ def without_rule(fwd: Forward, node: int, origin: int | None = None) -> tuple[st
     one operation."""
     graph, seen = fwd.graph, fwd.graph.ancestors(node)
     missing = {n: op for n, op in fwd.missing.items() if n in seen}
-    if (
-        not missing
-        and origin is not None
-        and origin not in seen
-        and origin in fwd.walks.graph.ancestors(node)
-    ):
+    captured = fwd.walks.graph.ancestors(node)
+    if not missing and origin is not None and origin in captured - seen and graph.nodes[origin].edges:
         missing[origin] = "part of what is followed as one"
     return tuple(dict.fromkeys(f"{graph.name_of(n)} ({op})" for n, op in missing.items()))
 
@@ -281,6 +277,42 @@ def assumptions(fwd: Forward, node: int) -> tuple[str, ...]:
         said.append("Layer, group and instance norm divide by the image's own deviation.")
     if any(n.op.startswith("conv_transpose") and interpolates(n) for n in nodes):
         said.append("Frozen class-to-class transposed convolutions hold bilinear weights.")
-    if any(role(n) == "product" and len(n.edges) == 1 and n.attrs.get("constant") is None for n in nodes):
+    scaled = [n for n in nodes if role(n) in ("product", "divide") and len(n.edges) == 1]
+    scaled = [n for n in scaled if n.attrs.get("constant") is None]
+    if any("held" not in n.attrs for n in scaled):
         said.append("Learned scales count as 1.")
+    if any("held" in n.attrs for n in scaled):
+        said.append("Scales held in buffers count as 1, whatever they are.")
+    if any(n.op == "prelu" for n in nodes):
+        said.append(
+            "PReLU counts with torch's initial slope of 0.25, whatever its slope is; with a slope of 1 the "
+            "sides of sampled networks were as small as half."
+        )
+    if _shared(nodes):
+        said.append(
+            "Weights that are used more than once count as drawn anew each time; with one convolution in a "
+            "loop the sides of sampled networks were up to 1.6 times as large."
+        )
+    if any(_grows(fwd, fwd.graph.nodes[n]) for n in fwd.graph.ancestors(node)):
+        said.append(
+            "Of squared values few large ones count for much, and narrow layers have few; with 32 channels "
+            "the sides of sampled networks were up to a seventh larger."
+        )
     return tuple(said)
+
+
+def _shared(nodes: Sequence[Node]) -> bool:
+    """Whether two of these nodes use the same weights."""
+    used = [n.attrs.get("shared", n.id) for n in nodes if role(n) == "random"]
+    return len(set(used)) < len(used)
+
+
+def _grows(fwd: Forward, node: Node) -> bool:
+    """Whether an activation's slopes grow with its input, far out as well."""
+    f = function(node)
+    if f is None or f.name not in ("formula", "square", "exp") or fwd.nodes[node.id] is None:
+        return False
+    law = fwd.at(node.edges[0].source)
+    far = law.mean + np.sqrt(law.variance) * np.array([-6.0, -3.0, 3.0, 6.0])
+    slopes = np.abs(f.slope(far))
+    return bool(slopes[0] > 1.5 * slopes[1] > 0 or slopes[3] > 1.5 * slopes[2] > 0)

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from archlens.capture.call import BY_VALUE, Call, Lowered, Rule, broadcast, everything, numel, spread
+from archlens.capture.ops.spatial import scale_factors
 from archlens.graph import (
     Along,
     Edge,
@@ -357,7 +358,10 @@ def antialiased(taps: float) -> Rule:
             reach = floor(taps * max(n / m, 1.0)) + 1
             steps += [Along(a, Window(2 * reach + 1, 1, reach), n), Along(a, Resize("nearest-exact"), m)]
         bound = "an antialiased resize is told by its reach" if steps else None
-        return Lowered("interpolate", call.edge(x, *steps), elementwise=numel(call.shape), bound=bound)
+        attrs = {"antialias": int(taps), "factors": scale_factors(call, 2, 3), "aligned": bool(call.args[2])}
+        return Lowered(
+            "interpolate", call.edge(x, *steps), elementwise=numel(call.shape), bound=bound, attrs=attrs
+        )
 
     return rule
 

@@ -47,8 +47,13 @@ def _matmul(call: Call, a: torch.Tensor, b: torch.Tensor) -> Lowered:
         return Lowered("matmul", edges, macs=macs)
     weight = b if call.depends(a) else a
     fan_out, fan_in = (j, k) if weight is b else (i, k)
-    attrs = {"weight": [fan_out, fan_in], "groups": 1}
+    attrs = {"weight": [fan_out, fan_in], "groups": 1} | _given(call, weight)
     return Lowered("linear", edges, macs=macs, attrs=attrs, bound=_zeros(call, weight))
+
+
+def _given(call: Call, weight: torch.Tensor) -> dict[str, object]:
+    """The name of a product with a matrix that is neither learnt nor computed from the input."""
+    return {} if call.constants.is_learnt(weight) else {"name": "linear with constant weights"}
 
 
 def _zeros(call: Call, weight: torch.Tensor) -> str | None:
@@ -73,7 +78,7 @@ def linear(call: Call) -> Lowered:
     if call.depends(bias):
         edges += call.edge(bias, *broadcast(bias.shape, call.shape))
     op = "linear" if fixed and not call.depends(bias) else "matmul"
-    attrs = {"weight": [j, k], "groups": 1}
+    attrs = {"weight": [j, k], "groups": 1} | (_given(call, weight) if fixed else {})
     bound = _zeros(call, weight) if fixed else None
     return Lowered(op, edges, macs=numel(x.shape) * j, attrs=attrs, bound=bound)
 

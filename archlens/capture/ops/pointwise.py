@@ -75,7 +75,21 @@ def elementwise(op: str, call: Call) -> Lowered:
     elif len(edges) == 1:
         numbers = [float(a) for a in call.args[1:2] if isinstance(a, (int, float))]
         attrs = {"constant": numbers[0] if numbers else None}
+        if op in ("mul", "div") and not numbers:
+            attrs |= _held(call)
     return Lowered(op, edges, elementwise=numel(out), attrs=attrs | _apart(op, call))
+
+
+def _held(call: Call) -> dict[str, object]:
+    """A factor that is a constant tensor: its value where all of its elements are the same; else that it is
+    no parameter, if it is none."""
+    factor = next(a for a in call.args[:2] if isinstance(a, torch.Tensor) and not call.depends(a))
+    if call.constants.is_learnt(factor):
+        return {}
+    values = call.constants.fixed(factor)
+    if values is None or not values.numel() or not bool((values == values.reshape(-1)[0]).all()):
+        return {"held": True}
+    return {"constant": float(values.reshape(-1)[0])}
 
 
 def _apart(op: str, call: Call) -> dict[str, object]:

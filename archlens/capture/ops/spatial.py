@@ -55,7 +55,7 @@ def convolution(call: Call) -> Lowered:
     # Transposed convolutions are counted by input positions: each is multiplied into k taps.
     places = numel(x.shape[2:]) if transposed else numel(out[2:])
     macs = places * weight.shape[0] * weight.shape[1] * numel(kernel) * out[0]
-    attrs = {
+    attrs: dict[str, object] = {
         "weight": list(weight.shape),
         "groups": groups,
         "bias": bias is not None,
@@ -63,6 +63,9 @@ def convolution(call: Call) -> Lowered:
         "frozen": not weight.requires_grad,
     }
     op = f"conv_transpose{n}d" if transposed else f"conv{n}d"
+    if not call.depends(weight) and not call.constants.is_learnt(weight):
+        known = None if mixed or len(blocks) > 1 else _given_taps(call, weight, blocks[0])
+        attrs |= {"name": f"{op} with constant weights"} if known is None else {"taps": known}
     if call.depends(weight) or call.depends(bias):
         op = f"dynamic_{op}"
         edges += call.edge(weight, *_whole_kernel(weight, transposed, groups, out), gate=True)
@@ -71,6 +74,27 @@ def convolution(call: Call) -> Lowered:
         if call.depends(weight) and numel(kernel) > 1 and not inside:
             bound = SOME_TAPS
     return Lowered(op, edges, macs=macs, attrs=attrs, bound=bound)
+
+
+def _given_taps(call: Call, weight: torch.Tensor, block: Ranges) -> list[list[float]] | None:
+    """The weights of each axis of a kernel that is a constant, as for a blur: where all channels have the
+    same, it is a product of one line an axis, and nothing is subtracted."""
+    values = call.constants.fixed(weight)
+    if values is None:
+        return None
+    each = values.detach().cpu().double().numpy().reshape(-1, *weight.shape[2:])
+    kernel = each[0][tuple(slice(a, b) for a, b in block)]
+    total, axes = float(kernel.sum()), range(kernel.ndim)
+    if total <= 0 or kernel.min() < 0 or not np.allclose(each, each[:1], rtol=1e-5, atol=1e-9):
+        return None
+    lines = [kernel.sum(tuple(b for b in axes if b != a)) / total for a in axes]
+    product = np.full(kernel.shape, total)
+    for a, line in enumerate(lines):
+        product *= line.reshape([-1 if b == a else 1 for b in axes])
+    if not np.allclose(product, kernel, rtol=1e-4, atol=1e-6 * kernel.max()):
+        return None
+    lines[0] *= total
+    return [line.tolist() for line in lines]
 
 
 def _whole_kernel(
@@ -153,7 +177,7 @@ def _resize(mode: Literal["nearest", "nearest-exact", "linear", "cubic"], n: int
     def rule(call: Call) -> Lowered:
         x = call.tensor(0)
         align = bool(call.args[2]) if mode in ("linear", "cubic") else False
-        scales = _scales(call, n, 3 if mode in ("linear", "cubic") else 2)
+        scales = scale_factors(call, n, 3 if mode in ("linear", "cubic") else 2)
         out = call.shape
         if mode == "nearest" and n == 2:
             # Where the sizes say 1 or 2, torch's kernel for images takes that for the factor given.
@@ -167,7 +191,7 @@ def _resize(mode: Literal["nearest", "nearest-exact", "linear", "cubic"], n: int
     return rule
 
 
-def _scales(call: Call, n: int, start: int) -> list[float | None]:
+def scale_factors(call: Call, n: int, start: int) -> list[float | None]:
     """The scale factors given: one argument an axis, or one list (the `.vec` overloads)."""
     rest = call.args[start:]
     if len(rest) == 1 and isinstance(rest[0], (list, tuple)):

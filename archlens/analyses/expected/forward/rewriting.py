@@ -7,6 +7,8 @@ ways it is; without one, what hangs together is told as one node here, where tha
 * what is made of one value position by position, x * sigmoid(x), is a scalar function of it (`formulas`);
 * a max pool of a max pool is one with a larger window.
 
+An antialiased resize is told by its reach; here it has its weights.
+
 Whatever else depends on each other has no rule, and its name says so. Nodes keep their ids; those that a
 function was made of stay, and nothing reads them any more.
 """
@@ -26,7 +28,7 @@ from archlens.analyses.expected.forward.transfer import (
     scales,
     shaped_steps,
 )
-from archlens.graph import AdaptivePool, Along, Edge, Full, Graph, IndexMap, Node, Slice, Step, Window
+from archlens.graph import AdaptivePool, Along, Edge, Full, Graph, IndexMap, Node, Resize, Slice, Step, Window
 
 MANY = 100
 """Inputs of a mean from which on one of them hardly counts."""
@@ -66,6 +68,8 @@ class _Rewriting:
         new, formula, several = node, self._formula(node), len(node.edges) > 1
         if role(node) == "max_pool":
             new = self._pooled(node)
+        elif "antialias" in node.attrs:
+            new = _resized(node)
         elif several and role(node) in ("linear", "product") and self._tied(node):
             new = self._together(node, formula)
         elif formula is not None and (self._is_bent(node, formula) or (several and role(node) == "divide")):
@@ -216,6 +220,13 @@ class _Rewriting:
         kernel = [s.geometry.kernel for s in steps if isinstance(s.geometry, Window)]
         attrs = {**node.attrs, "kernel": kernel}
         return replace(node, edges=(Edge(source.edges[0].source, steps),), attrs=attrs)
+
+
+def _resized(node: Node) -> Node:
+    """An antialiased resize with one step an axis, whose weights are known; the capture has its reach."""
+    steps = (s for s in node.edges[0].steps if isinstance(s, Along) and isinstance(s.geometry, Resize))
+    resized = tuple(replace(s, geometry=Resize("linear")) for s in steps)
+    return replace(node, edges=(replace(node.edges[0], steps=resized),))
 
 
 def _joined(inner: Step, outer: Step) -> Along | None:

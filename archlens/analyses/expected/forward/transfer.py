@@ -27,6 +27,7 @@ from archlens.graph import (
     Keep,
     Layout,
     Node,
+    Resize,
     Step,
     TransposedWindow,
     Window,
@@ -74,7 +75,7 @@ def role(node: Node) -> Role:
     if node.attrs.get("function") == "formula":
         return "activation"
     if node.op.startswith("conv") and "weight" in node.attrs:
-        return "linear" if interpolates(node) else _one(node, "random")
+        return "linear" if interpolates(node) or "taps" in node.attrs else _one(node, "random")
     if node.op == "linear":
         return _one(node, "random")
     if node.op in _LINEAR:
@@ -212,6 +213,16 @@ def weights(node: Node, step: Along, n_in: int) -> Taps:
     if node.op.startswith("avg_pool") and isinstance(g, Window):
         return _average(g, n_in, step.size, bool(node.attrs.get("count_include_pad", True)),
                         _divisor(node, step))  # fmt: skip
+    if "antialias" in node.attrs and isinstance(g, Resize):
+        return _antialiased(
+            n_in,
+            step.size,
+            node.attrs["antialias"],
+            node.attrs["factors"][step.dim - 2],
+            node.attrs["aligned"],
+        )
+    if "taps" in node.attrs and isinstance(g, (Window, TransposedWindow)):
+        return _given(g, n_in, step.size, tuple(node.attrs["taps"][step.dim - 2]))
     if isinstance(g, TransposedWindow) and node.op.startswith("conv_transpose"):
         return _bilinear(g, n_in, step.size)
     if isinstance(g, Full) and node.op == "sum":
@@ -246,12 +257,43 @@ def _bilinear(g: TransposedWindow, n_in: int, n_out: int) -> Taps:
     """FCN's filler: 1 - |t / f - c| with f = ceil(k / 2), c = (2f - 1 - f % 2) / 2f."""
     f = -(-g.kernel // 2)
     c = (2 * f - 1 - f % 2) / (2.0 * f)
-    values = 1 - np.abs(np.arange(g.kernel) / f - c)
-    i = np.arange(n_in)[:, None]
-    out = i * g.stride - g.padding + np.arange(g.kernel)
-    keep = (out >= 0) & (out < n_out)
-    cols, data = (np.broadcast_to(a, out.shape)[keep] for a in (i, values))
-    return Taps.summed((n_out, n_in), out[keep], cols, data, (g.stride, 1))
+    return _given(g, n_in, n_out, tuple(1 - np.abs(np.arange(g.kernel) / f - c)))
+
+
+@lru_cache(maxsize=64)
+def _antialiased(n_in: int, n_out: int, reach: int, factor: float | None, aligned: bool) -> Taps:
+    """A resize whose triangle (reach 1) or cubic (reach 2) grows with what it shrinks by, as in
+    ATen/native/cpu/UpSampleKernel.cpp."""
+    scale = 1.0 / factor if factor else n_in / n_out
+    if aligned:
+        scale = (n_in - 1) / (n_out - 1) if n_out > 1 else 0.0
+    wide = max(scale, 1.0)
+    centre = scale * (np.arange(n_out)[:, None] + 0.5)
+    first = np.maximum((centre - reach * wide + 0.5).astype(int), 0)
+    last = np.minimum((centre + reach * wide + 0.5).astype(int), n_in)
+    index = first + np.arange(int((last - first).max()))
+    x = np.abs((index - centre + 0.5) / wide)
+    values = np.maximum(1 - x, 0)
+    if reach == 2:
+        values = np.where(x < 1, (1.5 * x - 2.5) * x * x + 1, ((-0.5 * x + 2.5) * x - 4) * x + 2)
+    values = np.where((index < last) & (x < reach), values, 0.0)
+    values = values / values.sum(1, keepdims=True)
+    rows, slots = np.nonzero(values)
+    return Taps.summed((n_out, n_in), rows, index[rows, slots], values[rows, slots], None)
+
+
+@lru_cache(maxsize=256)
+def _given(g: Window | TransposedWindow, n_in: int, n_out: int, values: tuple[float, ...]) -> Taps:
+    """A window whose taps have given weights."""
+    forwards = isinstance(g, Window)
+    n, most = (n_out, n_in) if forwards else (n_in, n_out)
+    one = np.arange(n)[:, None]
+    other = one * g.stride - g.padding + np.arange(g.kernel) * g.dilation
+    keep = (other >= 0) & (other < most)
+    near, far, data = (np.broadcast_to(a, other.shape)[keep] for a in (one, other, np.asarray(values)))
+    if forwards:
+        return Taps.summed((n_out, n_in), near, far, data, (1, g.stride))
+    return Taps.summed((n_out, n_in), far, near, data, (g.stride, 1))
 
 
 @lru_cache(maxsize=4096)
