@@ -426,3 +426,67 @@ def test_an_output_that_depends_on_nothing_is_told() -> None:
 
 def test_what_cancels_reaches_nothing() -> None:
     assert found(nn.Sequential(normed(3), Do(lambda x: x - x), conv())).reason == "nothing reaches the unit"
+
+
+class Beside(nn.Module):
+    """x, and a branch times a factor, side by side, and a norm of both."""
+
+    def __init__(self, factor: float, norm: nn.Module, twice: bool = False) -> None:
+        super().__init__()
+        self.f, self.factor, self.norm, self.twice = normed(), factor, norm, twice
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.cat([x, self.f(x) * self.factor], 1)
+        if self.twice:
+            y = torch.cat([y, self.factor**2 * x], 1)
+        return torch.relu(self.norm(y))
+
+
+SPLIT: dict[str, Callable[[int], nn.Module]] = {
+    "batch": nn.BatchNorm2d,
+    "group": lambda w: nn.GroupNorm(w // 8, w),
+    "instance": nn.InstanceNorm2d,
+}
+
+
+@pytest.mark.parametrize("name", SPLIT)
+@pytest.mark.parametrize("twice", [False, True])
+def test_norms_divide_each_part_of_a_concat_by_its_own_deviation(name: str, twice: bool) -> None:
+    """So a part's factor changes nothing."""
+    figures, far = [], []
+    for factor in (1.0, 5.0):
+        width = 3 * W if twice else 2 * W
+        model = nn.Sequential(
+            conv(3, s=2), Beside(factor, SPLIT[name](width), twice), nn.Conv2d(width, 16, 1)
+        )
+        lens = Lens(Walks(capture_module(model, (3, SIDE, SIDE))))
+        field = lens.field(main_output(lens.graph))
+        assert field.energy is not None
+        figures.append(centred_sides(field.energy, field.centre, SHARES))
+        far.append(lens.used(field, coherent=True).coherent_far)
+        merge = next(n.id for n in lens.graph.nodes if n.op == "cat")
+        shares = [s.share for s in lens.shares([(merge, 0), (merge, 1)], field.node)]
+        assert sum(shares) == pytest.approx(1)
+    assert figures[0] == pytest.approx(figures[1], rel=1e-3)
+    assert far[0] == pytest.approx(far[1], rel=1e-3)
+
+
+class Dense(nn.Module):
+    """DenseNet's block."""
+
+    def __init__(self, layers: int, growth: int) -> None:
+        super().__init__()
+        widths = [W + k * growth for k in range(layers + 1)]
+        self.layers = nn.ModuleList(
+            nn.Sequential(nn.BatchNorm2d(w), nn.ReLU(), conv(w, growth)) for w in widths[:-1]
+        )
+        self.norm = nn.BatchNorm2d(widths[-1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = torch.cat([x, layer(x)], 1)
+        return torch.relu(self.norm(x))
+
+
+def test_dense_blocks_agree_with_samples() -> None:
+    agrees(nn.Sequential(conv(3, s=2), Dense(5, 24), nn.Conv2d(W + 5 * 24, 16, 1)))

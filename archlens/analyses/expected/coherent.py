@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from archlens.analyses.expected.backward.walk import reaches, statistics_factors, winner_slope
 from archlens.analyses.expected.field import LARGE, delta
-from archlens.analyses.expected.forward import flattening, norms, transfer
+from archlens.analyses.expected.forward import dividing, flattening, norms, transfer
 from archlens.analyses.expected.forward.activations import Activation, pair, single
 from archlens.analyses.expected.forward.gates import Chain
 from archlens.analyses.expected.forward.mixing import image_mean
@@ -38,7 +38,7 @@ from archlens.analyses.expected.forward.transfer import (
     role,
     shaped_steps,
 )
-from archlens.analyses.expected.forward.walk import carried, deviation, slope_of_power
+from archlens.analyses.expected.forward.walk import carried, slope_of_power
 from archlens.analyses.fields.taps import Taps, matrix
 from archlens.analyses.fields.visible import reshape_like
 from archlens.graph import Along, Edge, Full, Graph, Node, Permute, Reshape
@@ -98,6 +98,9 @@ def respond(
     tangents: dict[int, _Tangent] = {origin: _Tangent(pattern / channels, pattern / np.sqrt(channels))}
     wanted = _wanted(graph, node, reaches(graph, origin))
     last = {e.source: n.id for n in graph.nodes[: node + 1] if n.id in wanted for e in n.edges}
+    beside = {i: dividing.ways(fwd, graph.nodes[i], only, {origin}) for i in wanted}
+    for i, parts in beside.items():
+        last.update({s: max(last.get(s, i), i) for s in (w.source for w in parts)})
     for n in graph.nodes[origin + 1 : node + 1]:
         if n.id not in wanted:
             continue
@@ -106,11 +109,12 @@ def respond(
             for k in carrying(n)
             if (e := n.edges[k]).source in tangents and (n.id not in only or k in only[n.id])
         ]
-        if edges:
+        if edges and beside[n.id]:
+            tangents[n.id] = _norm(fwd, n, _side_by_side(beside[n.id], tangents), 1.0)
+        elif edges:
             tangents[n.id] = _node(fwd, n, edges, tangents)
-        for _, e in edges:
-            if last[e.source] == n.id:
-                tangents.pop(e.source, None)
+        for source in [s for s in tangents if last.get(s) == n.id]:
+            tangents.pop(source)
     if node not in tangents:
         return [0.0] * len(regions)
     (energy,) = delta(graph.nodes[node], unit).values()
@@ -182,14 +186,23 @@ def _edge(fwd: Forward, node: Node, index: int, edge: Edge, t: _Tangent) -> _Tan
     for taken in steps:
         t = _step(node, taken, t)
     if kind in ("batch_norm", "layer_norm"):
-        return _norm(fwd, node, t)
+        return _norm(fwd, node, t, dividing.deviation(fwd, node))
     own, across = _slopes(fwd, node, index, law)
     return _Tangent(t.own * own, t.across * np.sqrt(max(across, 0.0)))
 
 
-def _norm(fwd: Forward, node: Node, t: _Tangent) -> _Tangent:
+def _side_by_side(ways: list[dividing.Way], tangents: dict[int, _Tangent]) -> _Tangent:
+    """Parts of a norm's input, each divided by its own deviation."""
+    parts = [(w, t) for w in ways if (t := tangents.get(w.source))]
+    most = max(t.across.shape[-1] for _, t in parts)
+    own = sum(t.own * (w.share / w.variance) for w, t in parts)
+    across = sum(_widened(t.across, most) ** 2 * (w.share / w.variance) for w, t in parts)
+    return _Tangent(np.asarray(own), np.sqrt(across))
+
+
+def _norm(fwd: Forward, node: Node, t: _Tangent, deviation: float) -> _Tangent:
     """Division by the deviation, which a coherent change may share with the images: see `flattening`."""
-    factor: Floats = np.asarray(statistics_factors(fwd, node)[0] / deviation(fwd, node))
+    factor: Floats = np.asarray(statistics_factors(fwd, node)[0] / deviation)
     if role(node) == "layer_norm":
         if norms.over(node).dims:
             t = _through_statistics(fwd, node, t)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from archlens.analyses.expected.backward.lags import Band, collected, step, times, total, zero_lag
 from archlens.analyses.expected.backward.max_pools import max_pool, winner_slope
 from archlens.analyses.expected.backward.transposed import broadcast, summed
-from archlens.analyses.expected.forward import flattening, gates, norms, walk
+from archlens.analyses.expected.forward import dividing, flattening, gates, norms, walk
 from archlens.analyses.expected.forward.activations import pair_at, single
 from archlens.analyses.expected.forward.state import Forward, Moments
 from archlens.analyses.expected.forward.transfer import (
@@ -88,7 +88,14 @@ def walk_back(
         if not mixing[node.id]:
             arrivals = [({zero_lag(node): b[zero_lag(node)]}, w) for b, w in arrivals]
         band = _pruned(total([b for b, _ in arrivals]), node)
-        for index in carrying(node):
+        beside = dividing.ways(fwd, node, only, {origin, *keep})
+        for way in beside:
+            merge = graph.nodes[way.concat]
+            if dependent[way.source]:
+                part = _norm(fwd, node, band, way.variance)
+                part = _through(fwd, merge, way.index, merge.edges[way.index], part)
+                _join(arriving.setdefault(way.source, []), [(part, None)])
+        for index in () if beside else carrying(node):
             edge = node.edges[index]
             if not dependent[edge.source] or (node.id in only and index not in only[node.id]):
                 continue
@@ -227,7 +234,7 @@ def _scaled(fwd: Forward, node: Node, index: int, band: Band) -> Band:
         variance = fwd.premises.gain / fan_in(node)
         return times(band, variance * fan_out(node))
     if kind in ("batch_norm", "layer_norm"):
-        return _norm(fwd, node, band)
+        return _norm(fwd, node, band, dividing.deviation(fwd, node))
     if kind == "activation":
         return _gated(fwd, node, law, band)
     if kind in ("product", "divide") and len(node.edges) == 1:
@@ -287,11 +294,11 @@ def _modulated(fwd: Forward, node: Node, other: Edge, band: Band) -> Band:
     return out
 
 
-def _norm(fwd: Forward, node: Node, band: Band) -> Band:
+def _norm(fwd: Forward, node: Node, band: Band, deviation: float) -> Band:
     """Division by the input's deviation."""
     own, rest = statistics_factors(fwd, node)
     flat = fwd.flat.get(node.id, flattening.NONE).energy
-    band = times(band, own * flat / walk.deviation(fwd, node))
+    band = times(band, own * flat / deviation)
     if role(node) == "layer_norm":
         places = norms.local(fwd, node)
         band = {lag: values * (1 / places) for lag, values in band.items()}

@@ -55,19 +55,19 @@ def over(node: Node) -> Over:
     return Over(channels, tuple(dims), prod(node.shape[d] for d in dims))
 
 
-def removed(walk: Forward, node: Node) -> float:
+def removed(walk: Forward, node: Node, law: Moments) -> float:
     """The covariance that subtracting the mean takes away, at all distances alike."""
-    law, statistics = walk.at(node.edges[0].source), over(node)
+    statistics = over(node)
     whole = image_mean(walk, law, node, statistics.dims) if statistics.dims else 0.0
     return whole / statistics.channels
 
 
-def deviation(walk: Forward, node: Node) -> float:
-    """The variance that is divided by."""
-    law, statistics = walk.at(node.edges[0].source), over(node)
+def deviation(walk: Forward, node: Node, law: Moments) -> float:
+    """The variance that channels of a law are divided by."""
+    statistics = over(node)
     if not statistics.dims:
         return law.variance * (1 - 1 / max(statistics.channels, 2)) + EPS
-    return max(law.variance - removed(walk, node), 0.0) + EPS
+    return max(law.variance - removed(walk, node, law), 0.0) + EPS
 
 
 def local(walk: Forward, node: Node) -> Floats:
@@ -99,7 +99,7 @@ def factors(walk: Forward, node: Node) -> tuple[float, float]:
     if not statistics.dims:
         return kept * (n - 1) / (n - 3) if n > 4 else 1.0, 0.0
     law = walk.at(node.edges[0].source)
-    between = removed(walk, node) * k
+    between = removed(walk, node, law) * k
     within = max(law.variance - between, 1e-9 * law.variance)
     few = _inverse(between / k, within, k - 1) if k > 3 and between > 0 else 1.0
     like = np.clip((law.cov - between) / within, -1.0, 1.0) ** 2
@@ -117,14 +117,14 @@ def _inverse(part: float, rest: float, count: int) -> float:
     return float(np.exp(log + x).sum() * (x[1] - x[0]))
 
 
-def layer_norm(walk: Forward, node: Node) -> Moments:
-    """The law behind any of them."""
-    law, statistics = walk.at(node.edges[0].source), over(node)
-    scale = deviation(walk, node)
+def layer_norm(walk: Forward, node: Node, law: Moments) -> Moments:
+    """The law behind any of them, of channels of one law."""
+    statistics = over(node)
+    scale = deviation(walk, node, law)
     if not statistics.dims:  # over channels, at each place by itself: all covariances shrink alike
         cov = law.cov * (1 - 1 / max(statistics.channels, 2)) / scale
         return Moments(0.0, cov, law.jump, tuple(np.ones_like(p) for p in law.profile))
-    taken = removed(walk, node)
+    taken = removed(walk, node, law)
     cov = law.cov - taken
     cov[0] = law.cov[0] * (1 - 1 / statistics.channels)
     mean = law.mean**2 + taken

@@ -18,13 +18,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from archlens.analyses.expected.forward import flattening, norms
+from archlens.analyses.expected.forward import dividing, flattening
 from archlens.analyses.expected.forward.activations import Activation, of_slopes, pair, single
 from archlens.analyses.expected.forward.gates import Chain, of_normal
-from archlens.analyses.expected.forward.mixing import image_mean, max_pool, resampled, resamples
+from archlens.analyses.expected.forward.mixing import max_pool, resampled, resamples
 from archlens.analyses.expected.forward.rewriting import rewritten
 from archlens.analyses.expected.forward.state import (
-    EPS,
     LADDER,
     WHITE,
     Forward,
@@ -170,39 +169,6 @@ def _lean(g: Window | TransposedWindow, values: Floats, means: Floats, n_out: in
     inside = (i >= 0) & (i < len(values))
     read = np.where(inside, values[np.clip(i, 0, len(values) - 1)], 0.0) @ means
     return np.asarray(read / (read.mean() or 1.0))
-
-
-def _batch_norm(walk: Forward, node: Node) -> Moments:
-    source = node.edges[0].source
-    law = walk.at(source)
-    if walk.premises.statistics == "frozen":
-        return law
-    common = _removed(walk, law, walk.graph.nodes[source])
-    cov = (law.cov - common) / deviation(walk, node)
-    lean = law.lean or tuple(np.ones_like(p) for p in law.profile)
-    profile = []
-    for own, share in zip(law.profile, lean, strict=True):
-        line = np.maximum(law.second * own - common * (2 * share - 1), 1e-3 * law.second)
-        profile.append(line / line.mean())
-    return Moments(0.0, cov, law.jump, tuple(profile))
-
-
-def _removed(walk: Forward, law: Moments, node: Node) -> float:
-    """What batch statistics take away: the variance common to all images of the batch."""
-    if walk.premises.batch is None:
-        return law.common
-    return law.common + (image_mean(walk, law, node) - law.common) / walk.premises.batch
-
-
-def deviation(walk: Forward, node: Node) -> float:
-    """The variance that a norm divides by."""
-    if role(node) == "layer_norm":
-        return norms.deviation(walk, node)
-    source = node.edges[0].source
-    law = walk.at(source)
-    if walk.premises.statistics == "frozen":
-        return 1.0
-    return law.variance - _removed(walk, law, walk.graph.nodes[source]) + EPS
 
 
 def _activation(walk: Forward, node: Node) -> Moments:
@@ -373,8 +339,8 @@ _RULES: dict[str, Rule] = {
     "constant": _constant,
     "random": _random,
     "linear": _linear,
-    "batch_norm": _batch_norm,
-    "layer_norm": norms.layer_norm,
+    "batch_norm": dividing.batch_norm,
+    "layer_norm": dividing.layer_norm,
     "activation": _activation,
     "max_pool": max_pool,
     "product": _product,
