@@ -275,11 +275,11 @@ LIMITS = """
   constants add (embedded positions, biases of relative positions) counts as zero. No rule: attention whose
   queries are no places (object queries), that turns queries and keys (rotary positions), with a learned
   temperature (cosine attention), over channels, and without a softmax.
-* **Seen to be off, and not said beside the figure.** Sums whose terms depend on each other with nothing random
-  between (`x + pool(x) - x`: PoolFormer's sides are half of what samples say), a sigmoid multiplied by hand
-  (`x * sigmoid(x)` in a residual trunk: 27 % too wide), a concat of unequal parts before a norm (DenseNet: 11 %,
-  small ones up to 29 %), max pools right behind max pools (SPPF: 30 % too narrow), an instance norm behind an
-  upsampling (its uniform part is lost), standardised weights (10 %).
+* **Seen to be off, and not said beside the figure.** Sums whose terms depend on each other with nothing
+  random between (`x + pool(x) - x`: PoolFormer's sides are half of what samples say), a sigmoid multiplied by
+  hand (`x * sigmoid(x)` in a residual trunk: 27 % too wide), a concat of unequal parts before a norm
+  (DenseNet: 11 %, small ones up to 29 %), max pools right behind max pools (SPPF: 30 % too narrow), an
+  instance norm behind an upsampling (its uniform part is lost), standardised weights (10 %).
 * **Lags.** Correlations between gradients are followed over two cells of the map at hand. An average over
   more than three cells on top of another one (a 7x7 average pool of stride 1 over a resize) loses the rest.
 * **Trained weights** are another matter: that is what the gradient and the occlusion field are for.
