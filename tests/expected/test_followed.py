@@ -400,6 +400,10 @@ class Loop(nn.Module):
 SAID: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module]]] = {
     "more than once": (lambda: Loop(2), lambda: Loop(1)),
     "PReLU": (lambda: nn.PReLU(init=1.0), nn.LeakyReLU),
+    "few inputs": (
+        lambda: nn.Sequential(Joined(branch(), torch.add), nn.SiLU()),
+        lambda: nn.Sequential(Joined(branch(), torch.add), nn.ReLU()),
+    ),
     "squared": (lambda: Do(lambda x: torch.relu(x) ** 2), lambda: Do(lambda x: x * torch.sigmoid(x))),
 }
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from archlens.analyses.expected.forward.activations import Activation
+from archlens.analyses.expected.forward.activations import Activation, single
 
 Floats = NDArray[np.float64]
 
@@ -75,8 +75,9 @@ class Chain:
         """The same of any function, by samples of b."""
         u = self._sums(f)
         y = f(u)
-        quantiles = np.quantile(y, RANKS)
-        return Passed(float(y.mean()), float((y * y).mean()), float((f.slope(u) ** 2).mean()), quantiles)
+        first, second = float(y.mean()), float((y * y).mean())
+        quantiles = _matched(np.quantile(y, RANKS), first, second)
+        return Passed(first, second, float((f.slope(u) ** 2).mean()), quantiles)
 
     def _sums(self, f: Activation) -> Floats:
         """Values of x + b: a row for each quantile of x. Those of ReLU have closed forms beside them."""
@@ -120,9 +121,20 @@ def looked_up(values: Floats, quantiles: Floats, weight: Floats) -> Floats:
     return np.asarray(np.interp(values, quantiles + np.arange(len(quantiles)) * 1e-9, weight))
 
 
+def _matched(quantiles: Floats, first: float, second: float) -> Floats:
+    """Quantiles with the mean and second moment of their law: few of them lack its tails, and along a chain
+    the loss adds up."""
+    spread = float(quantiles.std())
+    if spread <= 0:
+        return quantiles
+    wide = np.sqrt(max(second - first**2, 0.0)) / spread
+    return np.asarray(first + (quantiles - quantiles.mean()) * wide)
+
+
 def of_normal(f: Activation, mean: float, variance: float) -> Floats:
     """Quantiles of f(u), u ~ N(mean, variance)."""
-    return np.sort(f(mean + np.sqrt(max(variance, 0.0)) * ndtri(RANKS)))
+    quantiles = np.sort(f(mean + np.sqrt(max(variance, 0.0)) * ndtri(RANKS)))
+    return quantiles if f == RELU else _matched(quantiles, *single(f, mean, variance)[:2])
 
 
 def first_weighed(f: Activation, mean: float, variance: float, weight: Floats) -> float:
