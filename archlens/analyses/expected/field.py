@@ -300,7 +300,7 @@ def assumptions(fwd: Forward, node: int) -> tuple[str, ...]:
             "A first layer of few inputs is stronger in some places than in others; along identities with "
             "activations other than ReLU the innermost sides of sampled networks were up to 8 % smaller."
         )
-    if any(_grows(fwd, fwd.graph.nodes[n]) for n in fwd.graph.ancestors(node)):
+    if any(_grows(fwd, n) for n in _carried(fwd.graph, node)):
         said.append(
             "Of squared values few large ones count for much, and narrow layers have few; with 32 channels "
             "the sides of sampled networks were up to a seventh larger."
@@ -329,6 +329,15 @@ def _uneven(fwd: Forward, node: int) -> bool:
         if role(n) == "activation"
     )
     return any(fan_in(n) <= FEW for n in first) and any(chained)
+
+
+def _carried(graph: Graph, node: int) -> list[Node]:
+    """The nodes whose values a unit is made of, but for what they are only divided by."""
+    wanted = {node}
+    for n in reversed(graph.nodes[: node + 1]):
+        if n.id in wanted:
+            wanted |= {e.source for e in (n.edges[:1] if role(n) == "divide" else n.edges)}
+    return [graph.nodes[n] for n in wanted]
 
 
 def _grows(fwd: Forward, node: Node) -> bool:
