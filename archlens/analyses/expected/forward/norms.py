@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 
 from archlens.analyses.expected.forward.mixing import image_mean
 from archlens.analyses.expected.forward.state import EPS, Forward, Moments
+from archlens.analyses.expected.forward.transfer import once, renames, role, shaped_steps, weights
+from archlens.analyses.fields.taps import Taps
 from archlens.graph import Along, Grouped, Node
 from archlens.graph.layouts import CHANNEL
 
@@ -95,12 +97,15 @@ def factors(walk: Forward, node: Node) -> tuple[float, float]:
     """What the statistics do to a gradient's energy beside dividing it by the deviation: at its own place,
     and at any other that they are taken over.
 
+    Neighbours that a resize or an average made alike are no n values, see `alike`.
+
     Of n values, 2 / n of the energy go through the mean and the deviation: in place 1 - 2 / n is left of the
     gradient, and what it loses there others get. The deviation varies, and E 1/s^2 is larger than 1/E s^2:
     over channels as for n normal values, over places since a group has few channels, each with a constant.
     """
     statistics = over(node)
-    n, k = statistics.count, statistics.channels
+    k = statistics.channels
+    n = statistics.count / alike(walk, node)
     kept = max(1 - 2 / n, 0.1)
     if not statistics.dims:
         return kept * (n - 1) / (n - 3) if n > 4 else 1.0, 0.0
@@ -111,6 +116,41 @@ def factors(walk: Forward, node: Node) -> tuple[float, float]:
     like = np.clip((law.cov - between) / within, -1.0, 1.0) ** 2
     few *= 1 + 2 * image_mean(walk, replace(law, cov=like), node, statistics.dims) / k
     return few * kept**2, few * kept * 2 / n / statistics.places
+
+
+def alike(walk: Forward, node: Node) -> float:
+    """How many values count as one where the norm reads what a fixed operation A, such as a resize, made.
+
+    What goes through the mean is the same everywhere, what goes through the deviation is as smooth as the
+    values: the way back through A adds both up, and not as independent values. Against those the first gives
+    |A' 1|^2 / tr A A', the second n |A' A|^2 / (tr A A')^2, axis by axis.
+    """
+    source = walk.graph.nodes[node.edges[0].source]
+    while renames(source) or (source.op == "reshape" and source.map_size == node.map_size):
+        before = walk.graph.nodes[source.edges[0].source]  # torch's instance norm reshapes what it reads
+        if before.map_size != node.map_size:
+            break
+        source = before
+    if role(source) != "linear" or len(source.edges) != 1:
+        return 1.0
+    mean = deviation = 1.0
+    for taken in shaped_steps(walk.graph, source.edges[0]):
+        step = taken.step
+        if not isinstance(step, Along) or not taken.positional or step.dim not in over(node).dims:
+            continue
+        first, second = _agreement(weights(source, step, taken.before[step.dim]))
+        mean, deviation = mean * first, deviation * second
+    return max((mean + deviation) / 2, 1.0)
+
+
+@once
+def _agreement(a: Taps) -> tuple[float, float]:
+    dense = a.apply(np.eye(a.shape[1]), 0)
+    squares = float((dense**2).sum()) or 1.0
+    return (
+        float((dense.sum(0) ** 2).sum()) / squares,
+        a.shape[0] * float(((dense.T @ dense) ** 2).sum()) / squares**2,
+    )
 
 
 def _inverse(part: float, rest: float, count: int) -> float:
