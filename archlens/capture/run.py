@@ -134,11 +134,11 @@ def _with_values(build: Callable[[], nn.Module], inputs: Inputs, where: torch.de
             seed = (
                 k if CHANCE in calls.ways else 0
             )  # what draws inside draws the same, unless it decides by it
-            others.append(_once(build(), inputs, where, name, k, seed=seed)[1])
+            others.append(_once(build, inputs, where, name, k, seed=seed)[1])
     runs = [calls, *others]
     calls_that_vary, longer = varied(runs)
     if calls_that_vary:
-        graph, calls = _once(build(), inputs, where, name, chosen, calls_that_vary)
+        graph, calls = _once(build, inputs, where, name, chosen, calls_that_vary)
     if longer:
         graph = ended(graph, calls.reason)
     lost = sum(n.unknown == calls.reason for n in graph.nodes)
@@ -156,13 +156,13 @@ def _run(
 ) -> tuple[Graph, Calls, int | None]:
     """A run on the first image, or on the inputs as they are where it does not take that."""
     try:
-        return (*_once(build(), inputs, where, name, 0), 0)
+        return (*_once(build, inputs, where, name, 0), 0)
     except Exception:
-        return (*_once(build(), inputs, where, name, None), None)
+        return (*_once(build, inputs, where, name, None), None)
 
 
 def _once(
-    model: nn.Module,
+    build: Callable[[], nn.Module],
     inputs: Inputs,
     where: torch.device,
     name: str,
@@ -170,6 +170,8 @@ def _once(
     vary: frozenset[int] = frozenset(),
     seed: int = 0,
 ) -> tuple[Graph, Calls]:
+    torch.manual_seed(0)
+    model = build()  # the same weights each time: a factory draws them anew
     torch.manual_seed(seed)
     given = inputs.real(where) if image is None else inputs.real(where, image)
     calls = Calls(varied=vary)

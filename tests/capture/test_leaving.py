@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -139,3 +141,20 @@ def test_one_value_of_any_stride_is_held_against_itself() -> None:
     last = analyze(Strided(), input_size=(1, 9, 9)).layers[-1].rf
     assert last is not None
     assert last.kind == "unknown"
+
+
+def test_a_factory_that_draws_new_weights_each_time_is_no_difference(tmp_path: Path) -> None:
+    (tmp_path / "looks.py").write_text(
+        "import torch\nfrom torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.a, self.b = nn.Conv2d(3, 3, 3, padding=1), nn.Conv2d(3, 3, 3, padding=1)\n"
+        "    def forward(self, x):\n"
+        "        x = self.a(x)\n"
+        "        assert not bool(torch.isnan(x).any())\n"
+        "        return self.b(x)\n"
+    )
+    last = analyze(f"{tmp_path / 'looks.py'}:Net", input_size=(3, 9, 9)).layer("b").rf
+    assert last is not None
+    assert (last.kind, last.size, last.status) == ("local", (5, 5), "exact")
