@@ -15,6 +15,7 @@ from statistics import fmean, median
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from archlens.errors import UsageError
 from archlens.report import GENERATOR, SCHEMA_VERSION
@@ -22,8 +23,12 @@ from archlens.showing import Shown
 
 PROTOCOL = 1
 """How networks are trained and asked: docs/cue.md."""
-CHANCE = 0.25
+CLASSES = 4
+CHANCE = 1 / CLASSES
 FEWEST_IMAGES = 100
+"""Below so many images a bin's accuracy is null."""
+RESAMPLES = 400
+"""Draws of images that an interval is taken over."""
 SAME = ("spec", "width", "input_shape", "normalised", "batch_size")
 """What runs have to share to be seeds of one model."""
 
@@ -114,7 +119,7 @@ def alike(a: Model, b: Model) -> bool:
 
 def summed_up(seeds: Sequence[Seed]) -> dict[str, Any]:
     """A model's figures over its seeds: medians and means of those that have learnt, with their spread."""
-    able = able_of({"seeds": seeds})
+    able = able_of(seeds)
     word = "all" if len(able) == len(seeds) and seeds else "some" if able else "none"
     return {
         "learnt": word,
@@ -240,7 +245,7 @@ def comparisons(models: Sequence[Model]) -> list[Ordering]:
         if a["input_shape"] != b["input_shape"] or a["width"] != b["width"]:
             continue
         mine, theirs = (
-            [float("inf") if s["reach"] is None else s["reach"] for s in able_of(m)] for m in (a, b)
+            [float("inf") if s["reach"] is None else s["reach"] for s in able_of(m["seeds"])] for m in (a, b)
         )
         if not mine or not theirs:
             continue
@@ -249,19 +254,24 @@ def comparisons(models: Sequence[Model]) -> list[Ordering]:
     return out
 
 
-def able_of(model: Model) -> list[Seed]:
+def able_of(seeds: Iterable[Seed]) -> list[Seed]:
     """The seeds that learnt, with controls that hold."""
-    return [s for s in model["seeds"] if s["learnt"] and not s["void"]]
+    return [s for s in seeds if s["learnt"] and not s["void"]]
+
+
+def resampled(images: int, *seeds: int) -> NDArray[np.float64]:
+    """(RESAMPLES, images): how often each image is drawn, with putting back."""
+    rng = np.random.default_rng([7, *seeds])
+    return rng.multinomial(images, np.full(images, 1 / images), size=RESAMPLES).astype(float)
 
 
 def _far_apart(a: Model, b: Model) -> tuple[float, float, float] | None:
     """Mean difference of the far accuracies, and the ends of its 95 % interval over images, which are the
     same for all networks."""
-    tables = [np.sum([s["far_by_image"] for s in able_of(m)], axis=0) for m in (a, b)]
+    tables = [np.sum([s["far_by_image"] for s in able_of(m["seeds"])], axis=0) for m in (a, b)]
     if tables[0].shape != tables[1].shape or not tables[0].size:
         return None
-    images = len(tables[0])
-    draws = np.random.default_rng(7).multinomial(images, np.full(images, 1 / images), size=400)
+    draws = resampled(len(tables[0]))
     shares = [(draws @ t)[:, 0] / np.maximum((draws @ t)[:, 1], 1) for t in tables]
     whole = [t[:, 0].sum() / max(t[:, 1].sum(), 1) for t in tables]
     low, high = np.percentile(shares[0] - shares[1], (2.5, 97.5))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,6 +26,9 @@ _WAYS = {
     "item", "tolist", "numpy", "__array__", "__dlpack__", "__int__", "__float__", "__bool__", "__index__",
     "__complex__", "__contains__",
 }  # fmt: skip
+_SHARING = {".numpy()", "__array__", "__dlpack__"}
+RANDOM = "a random number"
+"""The way that no value of the image has gone: the network decides by numbers that it draws."""
 
 
 @dataclass
@@ -73,11 +77,7 @@ class Calls:
     @property
     def reason(self) -> str:
         """Why something is not known."""
-        return f"a value that left torch ({self.ways[0] if self.ways else CHANCE})"
-
-
-CHANCE = "a random number"
-_SHARING = {".numpy()", "__array__", "__dlpack__"}
+        return f"a value that left torch ({self.ways[0] if self.ways else RANDOM})"
 
 
 class Watching(TorchFunctionMode):
@@ -115,6 +115,23 @@ def _signed(value: Any, depends: Callable[[torch.Tensor], bool]) -> Any:
     if isinstance(value, dict):
         return tuple((k, _signed(v, depends)) for k, v in value.items())
     return repr(value)
+
+
+def on_other_images(first: Calls, run: Callable[[int], Calls]) -> tuple[list[Calls], frozenset[int], bool]:
+    """What a network that looks at values calls on several images.
+
+    Args:
+        first: What it called on image 0.
+        run: What it calls on image 1, 2, ..; one that it does not take may fail.
+
+    Returns:
+        All runs; calls of the first that another one makes otherwise; whether another goes on behind its end.
+    """
+    runs = [first]
+    for k in range(1, IMAGES):
+        with suppress(Exception):
+            runs.append(run(k))
+    return (runs, *varied(runs))
 
 
 def varied(runs: Sequence[Calls]) -> tuple[frozenset[int], bool]:

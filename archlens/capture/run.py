@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +11,7 @@ import torch
 from torch import nn
 
 from archlens.capture.inputs import Inputs, from_example, from_sizes, own_example
-from archlens.capture.leaving import CHANCE, IMAGES, Calls, ended, varied
+from archlens.capture.leaving import RANDOM, Calls, ended, on_other_images
 from archlens.capture.load import DEFAULT_SIZE, Loaded, load, meta_build
 from archlens.capture.load.loaded import quiet
 from archlens.capture.load.unwrap import unwrap
@@ -128,15 +127,12 @@ def _with_values(build: Callable[[], nn.Module], inputs: Inputs, where: torch.de
     graph, calls, chosen = _run(build, inputs, where, name)
     if not calls.ways:
         return graph
-    others = []
-    for k in range(1, IMAGES):
-        with suppress(Exception):  # an image that it does not take
-            seed = (
-                k if CHANCE in calls.ways else 0
-            )  # what draws inside draws the same, unless it decides by it
-            others.append(_once(build, inputs, where, name, k, seed=seed)[1])
-    runs = [calls, *others]
-    calls_that_vary, longer = varied(runs)
+    by_chance = RANDOM in calls.ways  # what draws inside draws the same, unless it decides by that
+
+    def again(image: int) -> Calls:
+        return _once(build, inputs, where, name, image, seed=image if by_chance else 0)[1]
+
+    runs, calls_that_vary, longer = on_other_images(calls, again)
     if calls_that_vary:
         graph, calls = _once(build, inputs, where, name, chosen, calls_that_vary)
     if longer:

@@ -23,7 +23,7 @@ from archlens.capture.cuts import NOTE as CUTS_NOTE
 from archlens.capture.cuts import cut
 from archlens.capture.forms import MOVED, Form, filled, form_of, one_by_one, tensors_in
 from archlens.capture.inputs import Inputs
-from archlens.capture.leaving import CHANCE, Calls, Watching
+from archlens.capture.leaving import RANDOM, Calls, Watching
 from archlens.capture.ops import lower, unknown
 from archlens.capture.process import unfused_attention
 from archlens.capture.rows import Rows
@@ -128,7 +128,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if name in LOOKING and self.constants.by_chance(inputs):
                 if self.calls is None:
                     raise NeedsValues("it decides by random numbers")
-                self.calls.leaves(CHANCE, inputs[0], None)
+                self.calls.leaves(RANDOM, inputs[0], None)
             elif name in LOOKING and self.constants.parameters(inputs) and BY_WEIGHTS not in self.notes:
                 self.notes.append(BY_WEIGHTS)
             out = self._constant(func, name, args, kwargs, full, inputs)
@@ -182,8 +182,9 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def written_outside(self) -> None:
         """Memory that was handed out and has changed holds what nobody knows."""
-        for t in () if self.calls is None else self.calls.written():
-            assert self.calls is not None
+        if self.calls is None:
+            return
+        for t in self.calls.written():
             edges = tuple(Edge(n) for n in sorted(self.calls.left))
             self.tensors.write(t, self._node("copy", tuple(t.shape), edges, unknown=self.calls.reason))
 

@@ -15,11 +15,11 @@ from archlens.errors import UsageError
 from archlens.probes.cue import evaluation
 from archlens.probes.cue.cells import cells_of
 from archlens.probes.cue.run import CueOptions, cue, dry
-from archlens.probes.cue.task import CHANCE, Task
+from archlens.probes.cue.task import Task
 from archlens.probes.cue.training import Trainee, train
 from archlens.probes.network import Network
 from archlens.study import Study
-from archlens.trained import comparisons, from_dict, read, summed_up
+from archlens.trained import CHANCE, comparisons, from_dict, read, summed_up
 
 HERE = Path(__file__).parent / "cue_nets.py"
 SIDE = 64

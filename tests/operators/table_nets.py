@@ -27,32 +27,20 @@ def later(t: Tensor) -> Tensor:
     return torch.ones(t.shape[1], t.shape[1], dtype=torch.bool).triu(1)
 
 
+MASKS = {
+    "causal": lambda x: {"attn_mask": later(tokens(x))},
+    "floats": lambda x: {"attn_mask": later(tokens(x)).to(x.dtype) * -1e4},
+    "padded keys": lambda x: {"key_padding_mask": torch.arange(6)[None] > 3},
+}
 for weights in (True, False):
-    case(
-        f"attention, causal, weights {weights}",
-        lambda x, m, w=weights: m(*[tokens(x)] * 3, attn_mask=later(tokens(x)), need_weights=w)[0],
-        *TOKENS,
-        parts=attention,
-        blind=True,
-    )
-    case(
-        f"attention, floats, weights {weights}",
-        lambda x, m, w=weights: m(
-            *[tokens(x)] * 3, attn_mask=later(tokens(x)).to(x.dtype) * -1e4, need_weights=w
-        )[0],
-        *TOKENS,
-        parts=attention,
-        blind=True,
-    )
-    case(
-        f"attention, padded keys, weights {weights}",
-        lambda x, m, w=weights: m(
-            *[tokens(x)] * 3, key_padding_mask=torch.arange(6)[None] > 3, need_weights=w
-        )[0],
-        *TOKENS,
-        parts=attention,
-        blind=True,
-    )
+    for kind, mask in MASKS.items():
+        case(
+            f"attention, {kind}, weights {weights}",
+            lambda x, m, w=weights, mask=mask: m(*[tokens(x)] * 3, need_weights=w, **mask(x))[0],
+            *TOKENS,
+            parts=attention,
+            blind=True,
+        )
 case(
     "a triangle of weights",
     lambda x: ((tokens(x) @ tokens(x).transpose(1, 2)) * torch.ones(6, 6).tril()) @ tokens(x),

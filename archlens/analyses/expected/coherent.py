@@ -161,9 +161,8 @@ def _node(fwd: Forward, node: Node, edges: list[tuple[int, Edge]], tangents: dic
     most = max(p.across.shape[-1] for p in parts)
     each = [_widened(p.across, most) * c for p, c in zip(parts, ties, strict=True)]
     across = np.sqrt(_over_channels(node, np.asarray(sum(a**2 for a in each))))
-    if (
-        most > own.shape[-1]
-    ):  # behind a norm over places what is outside the region answers the other way round
+    if most > own.shape[-1]:
+        # Behind a norm over places what is outside the region answers the other way round.
         across = np.where(_over_channels(node, np.asarray(sum(each))) < 0, -across, across)
     return _Tangent(own, across)
 

@@ -17,11 +17,11 @@ _MOVES = {
     "select", "permute",
 }  # fmt: skip
 _FINAL = {"softmax", "sigmoid", "hardsigmoid", "log_sigmoid", "tanh", "log", "clamp"}
+"""Activations that turn scores into probabilities or a bounded value: the decision lies before them. A ReLU
+is none: behind a network without classes it ends the last block, and is part of it."""
 _SCALES = {"mul", "div", "add", "sub"}
 """By a number: a temperature, a depth in metres."""
 _CHOICES = {"argmax", "max"}
-"""Activations that turn scores into probabilities or a bounded value: the decision lies before them. A ReLU
-is none: behind a network without classes it ends the last block, and is part of it."""
 
 
 def main_output(graph: Graph) -> int:

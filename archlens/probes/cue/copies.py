@@ -17,8 +17,8 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 from archlens.capture.load.checkpoint import live_module
 from archlens.capture.load.code import takes
 from archlens.errors import UsageError
-from archlens.probes.cue.task import CLASSES
 from archlens.spec import Spec
+from archlens.trained import CLASSES
 from archlens.zoo import catalogue
 
 NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm)

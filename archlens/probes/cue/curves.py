@@ -10,14 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from archlens.probes.cue.task import CHANCE
+from archlens.trained import CHANCE, FEWEST_IMAGES, RESAMPLES, resampled
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-FEWEST_IMAGES = 100
-"""Below so many images a bin's accuracy is null."""
-RESAMPLES = 400
 LEARNT = 0.8
 """What the lower end of the near accuracy has to reach."""
 
@@ -83,12 +80,6 @@ def accuracy(parts: Ints, seed: int = 0) -> Interval | None:
     low, high = np.percentile(sums[:, 0] / sums[:, 1], (2.5, 97.5))
     hits, cells = answering.sum(0)
     return Interval(float(hits / cells), float(low), float(high), len(answering))
-
-
-def resampled(images: int, seed: int) -> Floats:
-    """(RESAMPLES, images): how often each image is drawn, with putting back."""
-    rng = np.random.default_rng([7, seed])
-    return rng.multinomial(images, np.full(images, 1 / images), size=RESAMPLES).astype(float)
 
 
 def curve(hits: Ints, cells: Ints) -> tuple[Floats, Ints]:

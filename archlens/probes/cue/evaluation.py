@@ -10,10 +10,11 @@ import torch
 from archlens.analyses.expected.summaries import centred_sides, far_share
 from archlens.probes.cue import curves
 from archlens.probes.cue.curves import Hits, Interval
-from archlens.probes.cue.task import CHANCE, CLASSES, Task
+from archlens.probes.cue.task import Task
 from archlens.probes.cue.training import STATISTICS, Trained, Trainee, first
 from archlens.probes.device import in_float32
 from archlens.probes.erf.energy import Probe
+from archlens.trained import CHANCE, CLASSES
 
 IMAGES = 1024
 """That every network is asked about: the same noise and places for all networks and seeds of a size."""
@@ -170,17 +171,3 @@ def _outside(trainee: Trainee, energy: Any) -> float:
         return 0.0
     inside = tuple(slice(a, b + 1) for a, b in zip(*seen, strict=True))
     return float(energy.sum() - energy[inside].sum())
-
-
-def batch_statistics_leak(trainee: Trainee, task: Task, images: int = 256) -> tuple[float, float]:
-    """Accuracy of cells that cannot see the cue, in the batch's own statistics and in frozen ones: how the
-    first way to evaluate lies (docs/cue.md)."""
-    found = []
-    for frozen in (False, True):
-        if frozen:
-            trainee.freeze(task, STATISTICS, PROBE, 4)
-        else:
-            trainee.model.train()
-        hits = trainee.answers(task, images, PROBE, 5)
-        found.append(float(hits.beyond[:, 0].sum() / max(hits.beyond[:, 1].sum(), 1)))
-    return found[0], found[1]

@@ -14,7 +14,7 @@ from archlens.errors import UsageError
 from archlens.probes.cue.cells import Cells, cells_of
 from archlens.probes.cue.copies import Copy, copied
 from archlens.probes.cue.evaluation import IMAGES, evaluated, field
-from archlens.probes.cue.task import CHANCE, Task
+from archlens.probes.cue.task import Task
 from archlens.probes.cue.training import (
     CHECKS,
     GLANCE_IMAGES,
@@ -32,7 +32,7 @@ from archlens.probes.network import Network
 from archlens.progress import Say, silent
 from archlens.spec import Spec, input_sizes, parse_spec
 from archlens.study import Study
-from archlens.trained import CueResult, Model, alike, summed_up
+from archlens.trained import CHANCE, CueResult, Model, alike, summed_up
 
 DEFAULT_SIDE = {"cuda": 513, "cpu": 257}
 DEFAULT_WIDTH = {"cuda": Fraction(1, 2), "cpu": Fraction(1, 8)}
@@ -228,11 +228,10 @@ def expected_seconds(pace: float, asked: CueOptions) -> float:
     """What a network with all its seeds takes if each runs to its bound; forward alone costs a third of a
     step."""
     looks = (GLANCE_STATISTICS + GLANCE_IMAGES / asked.batch_size) / 3
-    last = (STATISTICS + IMAGES / asked.batch_size) / 3
-    each = asked.steps + (CHECKS + 2) * looks + 2 * last
+    each = asked.steps + (CHECKS + 2) * looks
     steps = len(RATES) * TRIAL_STEPS + len(asked.seeds) * each
     limit = float("inf") if asked.minutes is None else 60 * asked.minutes
-    return min(pace * steps, limit)
+    return min(pace * steps + len(asked.seeds) * _last_looks(pace, asked), limit)
 
 
 def _seeds(

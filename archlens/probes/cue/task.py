@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from archlens.errors import UsageError
+from archlens.trained import CLASSES
 
-CLASSES = 4
-CHANCE = 1 / CLASSES
 BLOCKS = 4
 """Blocks a side of a pattern."""
 CONTRAST = 2.0

@@ -8,8 +8,8 @@ stands before a cell; or in time for the bound.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -67,7 +67,6 @@ class Trainee:
     batch_size: int
     mixed: bool = False
     last: bool = False
-    calm: list[bool] = field(default_factory=list)
 
     @property
     def model(self) -> nn.Module:
@@ -200,7 +199,6 @@ def train(
     bound: int,
     until: float,
     say: Say,
-    glanced: Callable[[Glance], None] = lambda _: None,
 ) -> Trained:
     """Train from fresh weights.
 
@@ -212,7 +210,6 @@ def train(
         bound: Steps at most.
         until: When to be done, on the monotonic clock: the decay begins in time for it.
         say: Called with loss and time left.
-        glanced: Called with each look at the learning curve.
     """
     trainee.start(seed)
     optimiser, rng = _optimiser(trainee), task.generator(seed, 2)
@@ -220,24 +217,20 @@ def train(
     begun = time.monotonic()
     losses: list[float] = []
     learning = [trainee.glance(task, 0)]
-    glanced(learning[0])
     decay_from, total, converged, step = None, bound, False, 0
     while step < total:
         now = time.monotonic()
         if decay_from is None:
             pace = (now - begun) / max(step, 1)
-            late = step > WARM_UP and now + pace * step * DECAY / (1 - DECAY) > until
-            if late or step >= round(bound * (1 - DECAY)):
-                decay_from, total = step, min(bound, step + max(1, round(step * DECAY / (1 - DECAY))))
-            elif step and step % every == 0:
+            decay = step * DECAY / (1 - DECAY)
+            ends = step >= round(bound * (1 - DECAY)) or (step > WARM_UP and now + pace * decay > until)
+            if not ends and step and step % every == 0:
                 learning.append(trainee.glance(task, step))
-                glanced(learning[-1])
-                if settled(learning):
-                    converged = True
-                    decay_from, total = step, min(bound, step + max(1, round(step * DECAY / (1 - DECAY))))
+                ends = converged = settled(learning)
+            if ends:
+                decay_from, total = step, min(bound, step + max(1, round(decay)))
         elif (step - decay_from) % every == 0:
             learning.append(trainee.glance(task, step))
-            glanced(learning[-1])
         falls = 1.0 if decay_from is None else (total - step) / max(1, total - decay_from)
         warmed = rate * min(1.0, (step + 1) / min(WARM_UP, max(1, bound // 5)))
         losses.append(_step(trainee, optimiser, task.batch(trainee.batch_size, rng), warmed * falls))
@@ -248,7 +241,6 @@ def train(
         if not np.isfinite(losses[-1]):
             break
     learning.append(trainee.glance(task, step))
-    glanced(learning[-1])
     return Trained(step, time.monotonic() - begun, converged, float(np.mean(losses[-20:])), tuple(learning))
 
 

@@ -24,7 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from archlens.capture.forms import filled, tensors_in
 from archlens.capture.inputs import Inputs, from_sizes
-from archlens.capture.leaving import IMAGES, Calls, ended, varied
+from archlens.capture.leaving import Calls, ended, on_other_images
 from archlens.capture.load.weightless import copied
 from archlens.capture.process import unfused_attention
 from archlens.capture.rows import Rows
@@ -158,12 +158,13 @@ class Witness:
         learnt = _learnt(own, self._first, calls)
         if not calls.ways:
             return learnt
-        runs = [calls]
-        for k in range(1, IMAGES):
-            with suppress(Exception):  # an image that it does not take
-                _learnt(own, _image(given, 2 * k, _generator(self._seed, 0, 0, k)), again := Calls())
-                runs.append(again)
-        vary, longer = varied(runs)
+
+        def again(k: int) -> Calls:
+            found = Calls()
+            _learnt(own, _image(given, 2 * k, _generator(self._seed, 0, 0, k)), found)
+            return found
+
+        _, vary, longer = on_other_images(calls, again)
         graph, sites, names = _learnt(own, self._first, Calls(varied=vary)) if vary else learnt
         return ended(graph, calls.reason) if longer else graph, sites, names
 
